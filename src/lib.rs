@@ -1,0 +1,8 @@
+//! Countersign governs AI initiatives from the first idea to production.
+//!
+//! Five floors, in reading order; each imports only from the floors above it in this list.
+
+pub mod limits;
+
+pub mod domain;
+pub mod store;
