@@ -12,3 +12,9 @@ pub const INDEX_BATCH_COMMITS_MAX: usize = 2_000;
 /// Values above this size are stored in the index in chunks, in bytes: sled moves larger ones to
 /// blob files that it never syncs.
 pub const INDEX_VALUE_BYTES_MAX: usize = 8 * 1024;
+
+/// How many of the journal's segment files readers keep open at once.
+pub const JOURNAL_FILES_OPEN_MAX: usize = 64;
+
+/// How much memory the index may use as its cache, in bytes. sled's own default is a gigabyte.
+pub const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
