@@ -66,3 +66,9 @@ pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 
 /// The longest password, in characters: what is hashed is bounded.
 pub const PASSWORD_CHARACTERS_MAX: usize = 256;
+
+/// How many of the journal's segment files readers keep open at once.
+pub const JOURNAL_FILES_OPEN_MAX: usize = 64;
+
+/// How much memory the index may use as its cache, in bytes. sled's own default is a gigabyte.
+pub const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
