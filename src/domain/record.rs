@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// A record that a state keeps by its id.
 pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type of its id.
-    type Id: Copy + Ord + Send + Sync + 'static;
+    type Id: Copy + Ord + From<Uuid> + Send + Sync + 'static;
     /// The number of its kind in the journal and the index.
     const KIND: Kind;
 

@@ -1,6 +1,7 @@
 //! Bytes: the journal, the index, the keys, and the one writer that moves a tenant's state.
 
 pub mod cipher;
+pub mod codec;
 pub mod disk;
 pub mod journal;
 pub mod keys;

@@ -17,6 +17,7 @@ use crate::domain::{
     id::{Ids, ReviewId, UserId},
     item::Item,
     policy::roles_on,
+    receipt::Outcome,
     refusal::Refusal,
     state::{Change, State},
     template::Membership,
@@ -26,6 +27,7 @@ use crate::domain::{
 };
 use crate::limits::INHERITANCE_LEVELS_MAX;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Whom of a feedback group to tell; nobody of the groups that are not listed.
 #[derive(Clone, Debug)]
@@ -61,6 +63,16 @@ pub struct RequestedFeedback {
     pub sign_off: Arc<SignOff>,
     /// Whom the request named and the configuration does not.
     pub warnings: Vec<Warning>,
+}
+
+impl Outcome for RequestedFeedback {
+    fn ids(&self) -> Option<Vec<Uuid>> {
+        self.sign_off.ids()
+    }
+
+    fn again(ids: &[Uuid], view: View<'_>) -> Result<Self, Denied> {
+        Ok(Self { sign_off: Outcome::again(ids, view)?, warnings: vec![] })
+    }
 }
 
 impl Resource for SignOff {
