@@ -2,6 +2,7 @@
 
 pub mod cipher;
 pub mod disk;
+pub mod index;
 pub mod journal;
 pub mod keys;
 pub mod lock;
