@@ -11,6 +11,7 @@ pub use open::Opened;
 use crate::domain::id::TenantId;
 use crate::store::journal::{Checkpoint, Head, Place};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -82,11 +83,17 @@ pub enum IndexError {
 }
 
 /// The index of one server, in one directory.
-#[derive(Debug)]
 pub struct Index {
     db: sled::Db,
     directory: PathBuf,
     boot: String,
+}
+
+impl fmt::Debug for Index {
+    /// sled's own form prints every row.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("directory", &self.directory).finish_non_exhaustive()
+    }
 }
 
 impl Index {

@@ -92,7 +92,8 @@ pub fn verify(
     if (walk.last.group, walk.last.hash) == (until.group, until.hash) {
         return Ok(());
     }
-    let what = format!("group {} is not the one that was acknowledged, {until:?}", walk.last.group);
+    let (found, group, hash) = (walk.last.group, until.group, until.hash);
+    let what = format!("group {found} is the last, or differs; group {group} with hash {hash} was acknowledged");
     Err(damaged(end.segment, end.offset, what))
 }
 
