@@ -232,6 +232,11 @@ fn what_a_crash_leaves_of_a_new_segment_is_removed() {
     let (_, opened, _) = open(&disk).unwrap();
     assert_eq!((opened.bytes_cut, opened.groups), (50, 0));
     assert_eq!(disk.names().unwrap(), [FIRST]);
+    // Alone it tells that others were before it.
+    let disk = MemoryDisk::default();
+    disk.put(THIRD, vec![0; 50]);
+    refused_at(open(&disk), THIRD, 0);
+    assert_eq!(disk.names().unwrap(), [THIRD]);
     // A torn group cannot stand before a segment that was begun.
     let disk = whole.copy();
     disk.change(THIRD, |bytes| bytes.truncate(50));

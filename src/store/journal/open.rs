@@ -72,6 +72,9 @@ impl FileJournal {
             if let Some(Known { checkpoint, .. }) = from {
                 return Err(damaged(checkpoint.end.segment, 0, missing(checkpoint)));
             }
+            if let Some((first, _)) = unfinished.filter(|(first, _)| *first > 1) {
+                return Err(damaged(first, 0, "the segments before this one are gone"));
+            }
             begin_first(disk.as_ref(), settings.new_epoch)?;
             segments.push(1);
         }
