@@ -3,6 +3,7 @@
 pub mod cipher;
 pub mod codec;
 pub mod disk;
+pub mod index;
 pub mod journal;
 pub mod keys;
 pub mod lock;
