@@ -70,7 +70,7 @@ impl Pending {
     pub(super) fn add(&mut self, follow: Follow) {
         let Follow { tenant, number, place, hash, writes, mentions } = follow;
         for write in writes {
-            self.values.insert((tenant, write.kind, write.id), write.bytes.map(Into::into));
+            self.values.insert((tenant, write.kind, write.id), write.bytes.map(serde_bytes::ByteBuf::into_vec));
         }
         self.batch.positions.push((tenant, number, place));
         self.batch.mentions.extend(mentions.into_iter().map(|entity| (tenant, entity, number)));

@@ -7,7 +7,7 @@ use super::{
     codec::{self, Commit, EncodedWrite},
     fault::Fault,
     journal::{AppendError, Checkpoint, Entry as JournalEntry, Journal, Stored},
-    keys::Keys,
+    keys::{Keys, TenantKey},
     queue::{Job, Queue, Settle, Settled, Waiter, Work},
     slot::{Entry, Slots, Version},
     turn::Turn,
@@ -198,7 +198,7 @@ impl<J: Positioned> Writer<J> {
             return;
         }
         let number = working.number + 1;
-        match self.keys.create_for(tenant, number).and_then(|key| {
+        match self.key(tenant, number).and_then(|key| {
             let commit = commit(viewer.principal(), landed)?;
             let plain = codec::encode(&commit).map_err(|_| Fault::Unreadable)?;
             let sealed = cipher::seal(&key, tenant, &number.to_le_bytes(), &plain).map_err(|_| Fault::Unreadable)?;
@@ -211,6 +211,17 @@ impl<J: Positioned> Writer<J> {
             }
             Err(fault) => settle(Settled::Failed(fault)),
         }
+    }
+
+    /// The tenant's key; made with its first commit. Later a missing one means that the tenant was erased.
+    fn key(&self, tenant: TenantId, number: u64) -> Result<TenantKey, Fault> {
+        if number == 1 {
+            return self.keys.create(tenant).map_err(|error| {
+                tracing::error!(%tenant, %error, "the tenant's key cannot be made");
+                Fault::Refused
+            });
+        }
+        self.keys.key(tenant).ok_or(Fault::Unreadable)
     }
 
     /// Makes a group durable, shows it, answers, and lets the index follow; or answers that it failed.
