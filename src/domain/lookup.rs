@@ -5,9 +5,7 @@ use super::{
     access::{Denied, Guarded, Resource, View},
     action::Need,
     deployment::Deployment,
-    id::{
-        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SignOffId, SourceObjectId, TemplateId, UserId,
-    },
+    id::{ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SignOffId, SourceObjectId, TemplateId, UserId},
     identity::{ApiKey, Group, User},
     infrastructure::Infrastructure,
     item::Item,
@@ -113,6 +111,11 @@ impl<'s> View<'s> {
     /// The deployments of a source object that the viewer may read, oldest first.
     pub fn deployments_of(self, source: SourceObjectId) -> impl Iterator<Item = &'s Arc<Deployment>> + 's {
         self.readable_of(self.state().deployments_of(source))
+    }
+
+    /// The sign-offs of an item that the viewer may read.
+    pub fn sign_offs_of(self, item: ItemId) -> impl Iterator<Item = &'s Arc<SignOff>> + 's {
+        self.readable_of(self.state().sign_offs_of(item))
     }
 
     /// The sign-offs that wait for somebody and that the viewer may read.

@@ -5,8 +5,9 @@ use super::{
     deployment::Deployment,
     governance::InstanceRules,
     id::{
-        ApiKeyId, AssignmentRuleId, DeploymentId, GrantsId, GroupId, InfrastructureId, InstanceRulesId, ItemId, PasswordLinkId, ReceiptId, RoleId,
-        SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId, UserId,
+        ApiKeyId, AssignmentRuleId, DeploymentId, GrantsId, GroupId, InfrastructureId, InstanceRulesId, ItemId,
+        PasswordLinkId, ReceiptId, RoleId, SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId,
+        UserId,
     },
     identity::{ApiKey, Group, PasswordLink, Receipt, Session, SourceNode, User},
     infrastructure::Infrastructure,

@@ -87,11 +87,9 @@ impl Data {
             let settle = Box::new(move |settled: Settled| {
                 let outcome = match settled {
                     Settled::Failed(fault) => Err(fault.into()),
-                    Settled::Durable { version, number } => decided.map(|outcome| Committed {
-                        outcome,
-                        snapshot: Snapshot::new(version, viewer),
-                        number,
-                    }),
+                    Settled::Durable { version, number } => {
+                        decided.map(|outcome| Committed { outcome, snapshot: Snapshot::new(version, viewer), number })
+                    }
                 };
                 // Whoever has gone away needs no answer: the command stands all the same.
                 answer.send(outcome).ok();

@@ -275,14 +275,7 @@ fn catch_up(
 
 /// A record whose tenant's key was destroyed: only its place is known.
 fn erased(record: &Record, place: journal::Place) -> Follow {
-    Follow {
-        tenant: record.tenant,
-        number: record.number,
-        place,
-        hash: record.hash,
-        writes: vec![],
-        mentions: vec![],
-    }
+    Follow { tenant: record.tenant, number: record.number, place, hash: record.hash, writes: vec![], mentions: vec![] }
 }
 
 /// A record of the journal that cannot be read though its key is there.

@@ -179,7 +179,9 @@ impl<J: Positioned> Writer<J> {
                 return;
             };
             let state = version.state.clone();
-            group.working.insert(tenant, Working { state, number: version.number, at: Timestamp::from_milliseconds(0) });
+            group
+                .working
+                .insert(tenant, Working { state, number: version.number, at: Timestamp::from_milliseconds(0) });
         }
         let Some(working) = group.working.get_mut(&tenant) else { return };
         // A clock that was set back never reorders a tenant's history.

@@ -1,9 +1,7 @@
 //! What people do with a sign-off, each a method on the permission it needs.
 //! Never holds a stage's rule: those are the state machine's.
 
-use super::{
-    Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage,
-};
+use super::{Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage};
 use crate::domain::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
     action::{
