@@ -19,7 +19,7 @@ use super::{
 };
 pub use deletion::{DeletionMode, DeletionPreview};
 pub use rules::{NewItem, Save, StepMove};
-pub(in crate::domain) use rules::create;
+pub(in crate::domain) use rules::{Origin, changed_fields, create, step_event, usable_template};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
