@@ -4,7 +4,6 @@
 
 pub mod limits;
 
+pub mod app;
 pub mod domain;
 pub mod store;
-
-pub mod app;

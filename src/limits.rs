@@ -72,3 +72,24 @@ pub const JOURNAL_FILES_OPEN_MAX: usize = 64;
 
 /// How much memory the index may use as its cache, in bytes. sled's own default is a gigabyte.
 pub const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How many commands one group of the journal holds at most.
+pub const GROUP_COMMANDS_MAX: usize = 512;
+
+/// How many commands of one tenant wait for the writer at most; more are answered with an overload.
+pub const QUEUE_COMMANDS_MAX: usize = 4_096;
+
+/// How many groups wait for the index at most; past that the writer waits for it.
+pub const INDEX_GROUPS_WAITING_MAX: usize = 4_096;
+
+/// How long the index waits for more before it writes a batch, in milliseconds.
+pub const INDEX_BATCH_MILLISECONDS: u64 = 75;
+
+/// After how much idling a sealing group marks what was acknowledged, in milliseconds.
+pub const JOURNAL_SEAL_MILLISECONDS: u64 = 1_000;
+
+/// How many of a tenant's newest commits stay in memory, at least those that the index does not have yet.
+pub const TAIL_COMMITS_MAX: usize = 1_000;
+
+/// After how much idling a tenant's state is let go, in seconds.
+pub const TENANT_IDLE_SECONDS: i64 = 600;

@@ -247,4 +247,3 @@ impl<A, T> Deref for Allowed<'_, A, T> {
         self.record
     }
 }
-

@@ -13,8 +13,8 @@ use super::{
     refusal::RefusalCode,
     sign_off::{Decision, FeedbackStatus, Review},
     source::{SourceKind, ValidationStatus},
-    tenant::Settings,
     template::ItemType,
+    tenant::Settings,
     text::{FeedbackGroupKey, FieldKey, Name, StepKey, Text},
 };
 use serde::{Deserialize, Serialize};
@@ -94,74 +94,236 @@ pub struct Notified {
 #[expect(missing_docs, reason = "the variants' fields are the nouns that they are named after")]
 pub enum EventKind {
     // Items.
-    ItemCreated { item_type: ItemType, name: Name, template: TemplateId },
-    ItemRenamed { old: Name, new: Name },
-    FieldChanged { field: FieldKey, old: Option<FieldValue>, new: Option<FieldValue> },
-    StepStarted { step: StepKey },
-    StepFinished { step: StepKey },
-    StepReopened { step: StepKey },
-    StepStartCancelled { step: StepKey },
-    StepReturned { step: StepKey },
-    ItemFollowed { user: UserId },
-    ItemUnfollowed { user: UserId },
-    ItemArchived { name: Name },
-    ItemDeleted { name: Name },
+    ItemCreated {
+        item_type: ItemType,
+        name: Name,
+        template: TemplateId,
+    },
+    ItemRenamed {
+        old: Name,
+        new: Name,
+    },
+    FieldChanged {
+        field: FieldKey,
+        old: Option<FieldValue>,
+        new: Option<FieldValue>,
+    },
+    StepStarted {
+        step: StepKey,
+    },
+    StepFinished {
+        step: StepKey,
+    },
+    StepReopened {
+        step: StepKey,
+    },
+    StepStartCancelled {
+        step: StepKey,
+    },
+    StepReturned {
+        step: StepKey,
+    },
+    ItemFollowed {
+        user: UserId,
+    },
+    ItemUnfollowed {
+        user: UserId,
+    },
+    ItemArchived {
+        name: Name,
+    },
+    ItemDeleted {
+        name: Name,
+    },
 
     // Sign-offs.
-    FeedbackRequested { sign_off: SignOffId, step: StepKey, notified: Vec<Notified> },
-    FeedbackSubmitted { sign_off: SignOffId, review: ReviewId, group: FeedbackGroupKey, status: FeedbackStatus, comment: Text },
-    FeedbackEdited { sign_off: SignOffId, review: ReviewId, group: FeedbackGroupKey, status: FeedbackStatus, comment: Text },
-    FeedbackDeleted { sign_off: SignOffId, review: ReviewId, group: FeedbackGroupKey },
-    FinalApprovalRequested { sign_off: SignOffId, step: StepKey, notified: Vec<UserId> },
-    ReturnedToFeedback { sign_off: SignOffId, step: StepKey },
-    Decided { sign_off: SignOffId, step: StepKey, cycle: u32, decision: Decision, comment: Text, content_digest: Option<String> },
-    SignOffAbandoned { sign_off: SignOffId, step: StepKey },
-    SignOffResumed { sign_off: SignOffId, step: StepKey },
-    SignOffReset { sign_off: SignOffId, step: StepKey, cycle: u32, reviews: Vec<Review> },
+    FeedbackRequested {
+        sign_off: SignOffId,
+        step: StepKey,
+        notified: Vec<Notified>,
+    },
+    FeedbackSubmitted {
+        sign_off: SignOffId,
+        review: ReviewId,
+        group: FeedbackGroupKey,
+        status: FeedbackStatus,
+        comment: Text,
+    },
+    FeedbackEdited {
+        sign_off: SignOffId,
+        review: ReviewId,
+        group: FeedbackGroupKey,
+        status: FeedbackStatus,
+        comment: Text,
+    },
+    FeedbackDeleted {
+        sign_off: SignOffId,
+        review: ReviewId,
+        group: FeedbackGroupKey,
+    },
+    FinalApprovalRequested {
+        sign_off: SignOffId,
+        step: StepKey,
+        notified: Vec<UserId>,
+    },
+    ReturnedToFeedback {
+        sign_off: SignOffId,
+        step: StepKey,
+    },
+    Decided {
+        sign_off: SignOffId,
+        step: StepKey,
+        cycle: u32,
+        decision: Decision,
+        comment: Text,
+        content_digest: Option<String>,
+    },
+    SignOffAbandoned {
+        sign_off: SignOffId,
+        step: StepKey,
+    },
+    SignOffResumed {
+        sign_off: SignOffId,
+        step: StepKey,
+    },
+    SignOffReset {
+        sign_off: SignOffId,
+        step: StepKey,
+        cycle: u32,
+        reviews: Vec<Review>,
+    },
 
     // Source objects.
-    SourceObjectReported { kind: SourceKind, name: Name, content_digest: Option<String> },
-    SourceObjectChanged { name: Name, content_digest: Option<String> },
-    SourceObjectArchived { name: Name },
-    SourceObjectGoverned { item: ItemId },
-    SourceObjectUngoverned { item: ItemId },
+    SourceObjectReported {
+        kind: SourceKind,
+        name: Name,
+        content_digest: Option<String>,
+    },
+    SourceObjectChanged {
+        name: Name,
+        content_digest: Option<String>,
+    },
+    SourceObjectArchived {
+        name: Name,
+    },
+    SourceObjectGoverned {
+        item: ItemId,
+    },
+    SourceObjectUngoverned {
+        item: ItemId,
+    },
     SourceObjectHidden {},
     SourceObjectUnhidden {},
     SourceObjectPublished {},
-    ValidationChanged { old: ValidationStatus, new: ValidationStatus },
+    ValidationChanged {
+        old: ValidationStatus,
+        new: ValidationStatus,
+    },
     InstanceRulesChanged {},
 
     // Infrastructures and deployments.
-    InfrastructureCreated { name: Name },
-    InfrastructureUpdated { name: Name },
-    DeploymentCreated { infrastructure: InfrastructureId },
-    Deployed { infrastructure: InfrastructureId },
-    DeploymentUpdated { old: SourceObjectId, new: SourceObjectId },
-    DeploymentStatusReported { status: Health, message: Text },
+    InfrastructureCreated {
+        name: Name,
+    },
+    InfrastructureUpdated {
+        name: Name,
+    },
+    DeploymentCreated {
+        infrastructure: InfrastructureId,
+    },
+    Deployed {
+        infrastructure: InfrastructureId,
+    },
+    DeploymentUpdated {
+        old: SourceObjectId,
+        new: SourceObjectId,
+    },
+    DeploymentStatusReported {
+        status: Health,
+        message: Text,
+    },
     DeploymentDisabled {},
     DeploymentDeleted {},
-    DeploymentRefused { infrastructure: InfrastructureId, code: String, reason: String },
-    WarningConfirmed { infrastructure: InfrastructureId, reason: Text, content_digest: Option<String> },
-    HealthChanged { old: Health, new: Health },
+    DeploymentRefused {
+        infrastructure: InfrastructureId,
+        code: String,
+        reason: String,
+    },
+    WarningConfirmed {
+        infrastructure: InfrastructureId,
+        reason: Text,
+        content_digest: Option<String>,
+    },
+    HealthChanged {
+        old: Health,
+        new: Health,
+    },
 
     // People and the tenant.
-    TenantFounded { name: Name },
-    TenantCreated { name: Name },
-    SettingsChanged { old: Settings, new: Settings },
-    TemplateCreated { name: Name, item_type: ItemType },
+    TenantFounded {
+        name: Name,
+    },
+    TenantCreated {
+        name: Name,
+    },
+    SettingsChanged {
+        old: Settings,
+        new: Settings,
+    },
+    TemplateCreated {
+        name: Name,
+        item_type: ItemType,
+    },
     AccessConfigured {},
-    UserCreated { user: UserId, name: Name, standing: Standing },
-    UserUpdated { user: UserId, name: Name, standing: Standing, active: bool },
-    PasswordLinkCreated { user: UserId },
-    PasswordSet { user: UserId },
-    SignedIn { user: UserId },
-    SessionRefreshed { user: UserId },
-    SignedOut { user: UserId },
-    GroupCreated { group: GroupId, name: Name, members: Vec<UserId> },
-    GroupUpdated { group: GroupId, name: Name, added: Vec<UserId>, removed: Vec<UserId> },
-    SourceNodeCreated { node: SourceNodeId, name: Name },
-    ApiKeyCreated { key: ApiKeyId, name: Name },
-    ApiKeyRevoked { key: ApiKeyId, name: Name },
+    UserCreated {
+        user: UserId,
+        name: Name,
+        standing: Standing,
+    },
+    UserUpdated {
+        user: UserId,
+        name: Name,
+        standing: Standing,
+        active: bool,
+    },
+    PasswordLinkCreated {
+        user: UserId,
+    },
+    PasswordSet {
+        user: UserId,
+    },
+    SignedIn {
+        user: UserId,
+    },
+    SessionRefreshed {
+        user: UserId,
+    },
+    SignedOut {
+        user: UserId,
+    },
+    GroupCreated {
+        group: GroupId,
+        name: Name,
+        members: Vec<UserId>,
+    },
+    GroupUpdated {
+        group: GroupId,
+        name: Name,
+        added: Vec<UserId>,
+        removed: Vec<UserId>,
+    },
+    SourceNodeCreated {
+        node: SourceNodeId,
+        name: Name,
+    },
+    ApiKeyCreated {
+        key: ApiKeyId,
+        name: Name,
+    },
+    ApiKeyRevoked {
+        key: ApiKeyId,
+        name: Name,
+    },
 }
 
 impl EventKind {

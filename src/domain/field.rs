@@ -255,9 +255,7 @@ impl Check<'_> {
                 }
                 Ok(FieldValue::Link(link))
             }
-            (FieldShape::Reference(item_type), FieldValue::Reference(item)) => {
-                self.reference(path(), *item_type, item)
-            }
+            (FieldShape::Reference(item_type), FieldValue::Reference(item)) => self.reference(path(), *item_type, item),
             (FieldShape::Person, FieldValue::Person(person)) => {
                 let known = match person {
                     Person::User(user) => self.state.user(user).is_some(),
@@ -293,5 +291,6 @@ impl Check<'_> {
 fn is_link(link: &str) -> bool {
     let rest = link.strip_prefix("https://").or_else(|| link.strip_prefix("http://"));
     let sound = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '}');
-    link.len() <= 2_000 && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(sound))
+    link.len() <= 2_000
+        && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(sound))
 }

@@ -18,8 +18,8 @@ use super::{
     workflow::{Gate, Workflow},
 };
 pub use deletion::{DeletionMode, DeletionPreview};
-pub use rules::{NewItem, Save, StepMove};
 pub(in crate::domain) use rules::create;
+pub use rules::{NewItem, Save, StepMove};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -5,8 +5,9 @@ use super::{
     deployment::Deployment,
     governance::InstanceRules,
     id::{
-        ApiKeyId, AssignmentRuleId, DeploymentId, GrantsId, GroupId, InfrastructureId, InstanceRulesId, ItemId, PasswordLinkId, ReceiptId, RoleId,
-        SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId, UserId,
+        ApiKeyId, AssignmentRuleId, DeploymentId, GrantsId, GroupId, InfrastructureId, InstanceRulesId, ItemId,
+        PasswordLinkId, ReceiptId, RoleId, SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId,
+        UserId,
     },
     identity::{ApiKey, Group, PasswordLink, Receipt, Session, SourceNode, User},
     infrastructure::Infrastructure,
@@ -26,7 +27,7 @@ use uuid::Uuid;
 /// A record that a state keeps by its id.
 pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type of its id.
-    type Id: Copy + Ord + Send + Sync + 'static;
+    type Id: Copy + Ord + From<Uuid> + Send + Sync + 'static;
     /// The number of its kind in the journal and the index.
     const KIND: Kind;
 

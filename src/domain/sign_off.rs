@@ -10,7 +10,7 @@ use super::{
     text::{FeedbackGroupKey, FieldKey, StepKey, Text},
     time::Timestamp,
 };
-pub use rules::{Notify, RequestedFeedback, Warning, Whom, approvers, members};
+pub use rules::{Notify, RequestedFeedback, Verdict, Warning, Whom, approvers, members};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 

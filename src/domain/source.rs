@@ -199,7 +199,8 @@ impl Resource for SourceObject {
         let parent = parent.and_then(|parent| parent.item()).and_then(|parent| state.item(parent)).map(AsRef::as_ref);
         let governs = Rights::on_type(state, &caller, self.kind.item_type(), parent).may_create();
         let may_read_item = item.map(|item| view.rights(item)).transpose()?.is_some_and(|rights| rights.may_read());
-        let deploys = self.kind.is_deployable() && Infrastructure::any_granted(state, &caller, InfrastructureGrant::Deploy);
+        let deploys =
+            self.kind.is_deployable() && Infrastructure::any_granted(state, &caller, InfrastructureGrant::Deploy);
         let reads = may_read_item || (item.is_none() && governs) || deploys || caller.manages();
         if !reads {
             return Err(Denied::NotFound);

@@ -141,7 +141,12 @@ impl Draft {
     }
 
     /// Stores a record and says all that happened to it; `events` is never empty.
-    pub(in crate::domain) fn put_all<T: Entity>(&mut self, record: T, subject: Subject, events: Vec<EventKind>) -> Arc<T> {
+    pub(in crate::domain) fn put_all<T: Entity>(
+        &mut self,
+        record: T,
+        subject: Subject,
+        events: Vec<EventKind>,
+    ) -> Arc<T> {
         self.events.extend(events.into_iter().map(|kind| Event { by: None, subject, kind }));
         self.store(record)
     }

@@ -32,12 +32,7 @@ pub struct NotOpened;
 ///
 /// # Errors
 /// [`NotSealed`]
-pub fn seal(
-    key: &TenantKey,
-    tenant: TenantId,
-    context: &[u8],
-    plain: &[u8],
-) -> Result<Vec<u8>, NotSealed> {
+pub fn seal(key: &TenantKey, tenant: TenantId, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, NotSealed> {
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).map_err(|_| NotSealed)?;
     let aad = associated(tenant, context);
@@ -55,12 +50,7 @@ pub fn seal(
 ///
 /// # Errors
 /// [`NotOpened`]
-pub fn open(
-    key: &TenantKey,
-    tenant: TenantId,
-    context: &[u8],
-    sealed: &[u8],
-) -> Result<Vec<u8>, NotOpened> {
+pub fn open(key: &TenantKey, tenant: TenantId, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, NotOpened> {
     let (version, rest) = sealed.split_first().ok_or(NotOpened)?;
     let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(NotOpened)?;
     if *version != VERSION {

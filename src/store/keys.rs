@@ -88,22 +88,19 @@ impl Keys {
         std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(refused)?;
         let mut tenants = BTreeMap::new();
         for entry in std::fs::read_dir(directory).map_err(refused)? {
-            let Ok(name) = entry.map_err(refused)?.file_name().into_string() else { continue };
+            let Ok(name) = entry.map_err(refused)?.file_name().into_string() else {
+                continue;
+            };
             let path = directory.join(&name);
             if name.ends_with(UNFINISHED) {
                 std::fs::remove_file(&path).map_err(refused)?;
             } else if let Some(tenant) = tenant_of(&name) {
                 let key = read(&path)?.ok_or_else(|| KeysError::Damaged(path.clone()))?;
-                let key = <[u8; 32]>::try_from(key.as_slice())
-                    .map_err(|_| KeysError::Damaged(path.clone()))?;
+                let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Damaged(path.clone()))?;
                 tenants.insert(tenant, TenantKey(Zeroizing::new(key)));
             }
         }
-        Ok(Self {
-            directory: directory.to_path_buf(),
-            tenants: RwLock::new(tenants),
-            changing: Mutex::new(()),
-        })
+        Ok(Self { directory: directory.to_path_buf(), tenants: RwLock::new(tenants), changing: Mutex::new(()) })
     }
 
     /// The tenant's key; none when it was never made or has been erased.
@@ -138,9 +135,7 @@ impl Keys {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
         let path = self.directory.join(tenant_file(tenant));
-        let erased = overwrite(&path)
-            .and_then(|()| std::fs::remove_file(&path))
-            .and_then(|()| self.sync_directory());
+        let erased = overwrite(&path).and_then(|()| std::fs::remove_file(&path)).and_then(|()| self.sync_directory());
         match erased {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(KeysError::File { path, source }),
@@ -152,11 +147,7 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeysError`]
-    pub fn secret(
-        &self,
-        name: &str,
-        make: impl FnOnce() -> Vec<u8>,
-    ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+    pub fn secret(&self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Result<Zeroizing<Vec<u8>>, KeysError> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || !name.chars().all(plain) {
             return Err(KeysError::Name(name.to_owned()));
@@ -208,7 +199,9 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeysError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(KeysError::File { path: path.to_path_buf(), source }),
+        Err(source) => {
+            return Err(KeysError::File { path: path.to_path_buf(), source });
+        }
     };
     let parts = bytes.split_first().and_then(|(version, rest)| {
         let (sum, secret) = rest.split_first_chunk::<8>()?;

@@ -50,8 +50,7 @@ impl Lock {
     /// # Errors
     /// [`LockError`]; each says what to do.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
-        let refused =
-            |source| LockError::File { directory: directory.to_path_buf(), source };
+        let refused = |source| LockError::File { directory: directory.to_path_buf(), source };
         create_directory(directory).map_err(refused)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -74,10 +73,9 @@ fn check_format(directory: &Path) -> Result<(), LockError> {
     let refused = |source| LockError::File { directory: directory.to_path_buf(), source };
     match std::fs::read_to_string(directory.join("format")) {
         Ok(found) if found.trim() == FORMAT.to_string() => Ok(()),
-        Ok(found) => Err(LockError::Newer {
-            directory: directory.to_path_buf(),
-            found: found.trim().chars().take(20).collect(),
-        }),
+        Ok(found) => {
+            Err(LockError::Newer { directory: directory.to_path_buf(), found: found.trim().chars().take(20).collect() })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             for entry in std::fs::read_dir(directory).map_err(refused)? {
                 let name = entry.map_err(refused)?.file_name();

@@ -75,7 +75,12 @@ impl Allowed<'_, DeleteItem, Item> {
     ///
     /// # Errors
     /// `REVISION_CONFLICT`, `ITEM_DELETED`, or `TOO_MANY_CONSEQUENCES`.
-    pub fn delete(self, mode: DeletionMode, expected_revision: u64, now: Timestamp) -> Result<Change<Arc<Item>>, Stopped> {
+    pub fn delete(
+        self,
+        mode: DeletionMode,
+        expected_revision: u64,
+        now: Timestamp,
+    ) -> Result<Change<Arc<Item>>, Stopped> {
         if self.is_deleted() {
             return Err(Refusal::ItemDeleted {}.into());
         }
@@ -121,10 +126,9 @@ fn buried(state: &State, item: &Item, now: Timestamp) -> Item {
         }));
         keys.extend(rule.criteria.iter().filter_map(|criterion| match criterion {
             Criterion::FieldIs(field, _) => Some(field.clone()),
-            Criterion::TemplateIs(_)
-            | Criterion::ActiveStep(_)
-            | Criterion::ItemExists
-            | Criterion::ItemDeleted => None,
+            Criterion::TemplateIs(_) | Criterion::ActiveStep(_) | Criterion::ItemExists | Criterion::ItemDeleted => {
+                None
+            }
         }));
     }
     keys.extend(state.grants(item.item_type).into_iter().flat_map(|grants| grants.inherits_fields.clone()));

@@ -246,7 +246,12 @@ impl<A: Asks<Item>> Allowed<'_, A, Item> {
     }
 
     /// Makes the moves on the result of the fields, so that a save may fill what its step needs.
-    fn moved(&self, next: &mut Item, template: &Template, moves: &[StepMove]) -> Result<Vec<(StepKey, Moved)>, Refusal> {
+    fn moved(
+        &self,
+        next: &mut Item,
+        template: &Template,
+        moves: &[StepMove],
+    ) -> Result<Vec<(StepKey, Moved)>, Refusal> {
         let mut all = vec![];
         let mut workflow = next.workflow.clone();
         for (n, step_move) in moves.iter().enumerate() {

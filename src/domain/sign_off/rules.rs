@@ -1,9 +1,7 @@
 //! What people do with a sign-off, each a method on the permission it needs.
 //! Never holds a stage's rule: those are the state machine's.
 
-use super::{
-    Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage,
-};
+use super::{Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage};
 use crate::domain::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
     action::{
@@ -17,6 +15,7 @@ use crate::domain::{
     id::{Ids, ReviewId, UserId},
     item::Item,
     policy::roles_on,
+    receipt::Outcome,
     refusal::Refusal,
     state::{Change, State},
     template::Membership,
@@ -26,6 +25,7 @@ use crate::domain::{
 };
 use crate::limits::INHERITANCE_LEVELS_MAX;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Whom of a feedback group to tell; nobody of the groups that are not listed.
 #[derive(Clone, Debug)]
@@ -61,6 +61,16 @@ pub struct RequestedFeedback {
     pub sign_off: Arc<SignOff>,
     /// Whom the request named and the configuration does not.
     pub warnings: Vec<Warning>,
+}
+
+impl Outcome for RequestedFeedback {
+    fn ids(&self) -> Option<Vec<Uuid>> {
+        self.sign_off.ids()
+    }
+
+    fn again(ids: &[Uuid], view: View<'_>) -> Result<Self, Denied> {
+        Ok(Self { sign_off: Outcome::again(ids, view)?, warnings: vec![] })
+    }
 }
 
 impl Resource for SignOff {

@@ -41,7 +41,9 @@ impl Cursor {
             (end <= held).then_some(skip..end)
         };
         if inside(self.begin, self.buffer.len()).is_none() {
-            self.buffer.resize(wanted.max(BUFFER_BYTES), 0);
+            let left = self.length.saturating_sub(offset);
+            let ahead = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER_BYTES);
+            self.buffer.resize(wanted.max(ahead), 0);
             let read = read_up_to(self.file.as_ref(), &mut self.buffer, offset)?;
             self.buffer.truncate(read);
             self.begin = offset;
@@ -53,7 +55,9 @@ impl Cursor {
     /// The whole group at this offset, its hash verified; none when there is none.
     pub(super) fn group(&mut self, offset: u64) -> io::Result<Option<(GroupHeader, &[u8])>> {
         let front = self.bytes(offset, GROUP_HEADER_BYTES as u64)?;
-        let Some(header) = GroupHeader::decode(front) else { return Ok(None) };
+        let Some(header) = GroupHeader::decode(front) else {
+            return Ok(None);
+        };
         if header.length() > self.length.saturating_sub(offset) {
             return Ok(None);
         }

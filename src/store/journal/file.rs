@@ -1,13 +1,9 @@
 //! The journal as files: appends groups to the last segment, one write and one sync each.
 //! Never tries a failed sync again, and never leaves bytes behind of what it refused.
 
-use super::format::{
-    GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, encode_record,
-};
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, encode_record};
 use super::segment::{self, NotBegun};
-use super::{
-    AppendError, Checkpoint, Entry, Head, Journal, JournalReader, Place, Stored,
-};
+use super::{AppendError, Checkpoint, Entry, Head, Journal, JournalReader, Place, Stored};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::store::disk::{Disk, DiskFile};
@@ -38,11 +34,7 @@ struct Draft {
 }
 
 impl Journal for FileJournal {
-    async fn append(
-        &mut self,
-        entries: Vec<Entry>,
-        at: Timestamp,
-    ) -> Result<Vec<Stored>, AppendError> {
+    async fn append(&mut self, entries: Vec<Entry>, at: Timestamp) -> Result<Vec<Stored>, AppendError> {
         self.write(&entries, at)
     }
 }
@@ -87,10 +79,10 @@ impl FileJournal {
         let too_large = AppendError::TooLarge { bytes: draft.body.len() as u64 };
         let records = u32::try_from(entries.len()).ok();
         let number = self.last.group.saturating_add(1);
-        let sealed = records.and_then(|records| {
-            GroupHeader::seal(number, records, at, self.last.hash, &draft.body)
-        });
-        let Some((header, bytes)) = sealed else { return Err(too_large) };
+        let sealed = records.and_then(|records| GroupHeader::seal(number, records, at, self.last.hash, &draft.body));
+        let Some((header, bytes)) = sealed else {
+            return Err(too_large);
+        };
 
         let end = self.tail.offset.saturating_add(header.length());
         let empty = self.tail.offset <= SEGMENT_HEADER_BYTES as u64;

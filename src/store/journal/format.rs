@@ -57,13 +57,7 @@ const GROUP_MAGIC: [u8; 8] = *b"CSGROUP\n";
 const VERSION: u32 = 1;
 
 /// The hash that links a record into its tenant's chain; needs nothing but the chain itself.
-pub fn record_hash(
-    previous: Hash,
-    tenant: TenantId,
-    number: u64,
-    at: Timestamp,
-    payload: &[u8],
-) -> Hash {
+pub fn record_hash(previous: Hash, tenant: TenantId, number: u64, at: Timestamp, payload: &[u8]) -> Hash {
     let mut digest = Sha256::new();
     digest.update(previous.bytes());
     digest.update(tenant.uuid().as_bytes());

@@ -72,19 +72,23 @@ impl FileJournal {
             if let Some(Known { checkpoint, .. }) = from {
                 return Err(damaged(checkpoint.end.segment, 0, missing(checkpoint)));
             }
+            if let Some((first, _)) = unfinished.filter(|(first, _)| *first > 1) {
+                return Err(damaged(first, 0, "the segments before this one are gone"));
+            }
             begin_first(disk.as_ref(), settings.new_epoch)?;
             segments.push(1);
         }
-        let (heads, checkpoint) = from.map_or_else(
-            || (BTreeMap::new(), None),
-            |known| (known.heads, Some(known.checkpoint)),
-        );
+        let (heads, checkpoint) =
+            from.map_or_else(|| (BTreeMap::new(), None), |known| (known.heads, Some(known.checkpoint)));
         let mut walk = Walk::new(heads, checkpoint, replay);
         let mut end = follow(disk.as_ref(), &segments, checkpoint, &mut walk)?;
         let mut bytes_cut = cut_torn_group(&mut end, &walk, unfinished.is_some())?;
-        if let Some((first, length)) = unfinished.filter(|(first, _)| *first != end.tail.segment) {
-            disk.remove(&segment::name(first))?;
-            disk.sync_directory()?;
+        if let Some((first, length)) = unfinished {
+            // The first of all was replaced already.
+            if first != end.tail.segment {
+                disk.remove(&segment::name(first))?;
+                disk.sync_directory()?;
+            }
             bytes_cut = bytes_cut.saturating_add(length);
         }
         if walk.groups > 0 && walk.last.end == end.tail {
@@ -134,11 +138,7 @@ fn follow(
                 (cursor, header, SEGMENT_HEADER_BYTES as u64)
             }
         };
-        let mut this = End {
-            cursor,
-            epoch: header.epoch,
-            tail: Place { segment: first, offset: begin },
-        };
+        let mut this = End { cursor, epoch: header.epoch, tail: Place { segment: first, offset: begin } };
         this.tail.offset = walk.groups(&mut this.cursor, first, begin, u64::MAX)?;
         if this.tail.offset < this.cursor.length() && segments.last() != Some(&first) {
             return Err(followed(&this, walk));
@@ -146,10 +146,7 @@ fn follow(
         end = Some(this);
     }
     end.ok_or_else(|| {
-        checkpoint.map_or_else(
-            || damaged(1, 0, "the journal has no segments"),
-            |known| elsewhere(known, segments),
-        )
+        checkpoint.map_or_else(|| damaged(1, 0, "the journal has no segments"), |known| elsewhere(known, segments))
     })
 }
 
@@ -160,13 +157,17 @@ fn torn_segment(
     segments: &mut Vec<u64>,
     from: Option<&Known>,
 ) -> Result<Option<(u64, u64)>, OpenError> {
-    let Some(first) = segments.last().copied() else { return Ok(None) };
+    let Some(first) = segments.last().copied() else {
+        return Ok(None);
+    };
     let file = disk.open(&segment::name(first))?;
     let length = file.length()?;
     if length > SEGMENT_HEADER_BYTES as u64 {
         return Ok(None);
     }
-    let Err(what) = segment::header(file.as_ref(), first)? else { return Ok(None) };
+    let Err(what) = segment::header(file.as_ref(), first)? else {
+        return Ok(None);
+    };
     if from.is_some_and(|known| known.checkpoint.group >= first) {
         return Err(damaged(first, 0, what));
     }
@@ -186,8 +187,7 @@ fn begin_first(disk: &dyn Disk, epoch: [u8; 16]) -> Result<(), OpenError> {
 fn resume(disk: &dyn Disk, known: Checkpoint) -> Result<(Cursor, SegmentHeader), OpenError> {
     let Place { segment: first, offset: end } = known.end;
     let mut cursor = Cursor::new(disk.open(&segment::name(first))?)?;
-    let header = segment::header(cursor.file().as_ref(), first)?
-        .map_err(|what| damaged(first, 0, what))?;
+    let header = segment::header(cursor.file().as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
     if cursor.length() < end {
         return Err(damaged(first, cursor.length(), missing(known)));
     }

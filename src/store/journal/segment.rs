@@ -33,8 +33,7 @@ pub(super) fn remove_unfinished(disk: &dyn Disk) -> io::Result<()> {
 
 /// The first group numbers of all segments, ascending.
 pub(super) fn list(disk: &dyn Disk) -> io::Result<Vec<u64>> {
-    let mut segments: Vec<u64> =
-        disk.names()?.iter().filter_map(|file| first_group(file)).collect();
+    let mut segments: Vec<u64> = disk.names()?.iter().filter_map(|file| first_group(file)).collect();
     segments.sort_unstable();
     Ok(segments)
 }
@@ -48,10 +47,7 @@ pub(super) enum NotBegun {
 }
 
 /// Begins a segment: it appears under its name only when its header is durable.
-pub(super) fn begin(
-    disk: &dyn Disk,
-    header: &SegmentHeader,
-) -> Result<Arc<dyn DiskFile>, NotBegun> {
+pub(super) fn begin(disk: &dyn Disk, header: &SegmentHeader) -> Result<Arc<dyn DiskFile>, NotBegun> {
     let finished = name(header.first_group);
     let unfinished = format!("{finished}{UNFINISHED}");
     let withdraw = |error| match disk.remove(&unfinished) {
@@ -67,18 +63,11 @@ pub(super) fn begin(
 }
 
 /// Reads a segment's header; the inner error says what is wrong with it.
-pub(super) fn header(
-    file: &dyn DiskFile,
-    first_group: u64,
-) -> io::Result<Result<SegmentHeader, &'static str>> {
+pub(super) fn header(file: &dyn DiskFile, first_group: u64) -> io::Result<Result<SegmentHeader, &'static str>> {
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
     let read = read_up_to(file, &mut bytes, 0)?;
     let header = SegmentHeader::decode(bytes.get(..read).unwrap_or_default());
     Ok(header.and_then(|header| {
-        if header.first_group == first_group {
-            Ok(header)
-        } else {
-            Err("the segment bears the name of another one")
-        }
+        if header.first_group == first_group { Ok(header) } else { Err("the segment bears the name of another one") }
     }))
 }

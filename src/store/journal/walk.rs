@@ -2,9 +2,7 @@
 //! Never changes a byte: what a bad group means is decided by who walks.
 
 use super::cursor::Cursor;
-use super::format::{
-    GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, decode_record,
-};
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, decode_record};
 use super::{Checkpoint, Hash, Head, Place, Record, segment};
 use crate::domain::id::TenantId;
 use crate::store::disk::Disk;
@@ -62,9 +60,9 @@ pub enum OpenError {
 /// What the disk answers.
 pub fn length(disk: &dyn Disk) -> io::Result<u64> {
     let segments = segment::list(disk)?;
-    segments.into_iter().try_fold(0_u64, |sum, first| {
-        Ok(sum.saturating_add(disk.open(&segment::name(first))?.length()?))
-    })
+    segments
+        .into_iter()
+        .try_fold(0_u64, |sum, first| Ok(sum.saturating_add(disk.open(&segment::name(first))?.length()?)))
 }
 
 /// Reads everything up to a group that is known to be durable, and checks every hash and both
@@ -94,7 +92,8 @@ pub fn verify(
     if (walk.last.group, walk.last.hash) == (until.group, until.hash) {
         return Ok(());
     }
-    let what = format!("group {} is not the one that was acknowledged, {until:?}", walk.last.group);
+    let (found, group, hash) = (walk.last.group, until.group, until.hash);
+    let what = format!("group {found} is the last, or differs; group {group} with hash {hash} was acknowledged");
     Err(damaged(end.segment, end.offset, what))
 }
 
@@ -125,14 +124,9 @@ impl<'r> Walk<'r> {
     }
 
     /// Opens a segment from its beginning: it must continue what has been followed.
-    pub(super) fn enter(
-        &self,
-        disk: &dyn Disk,
-        first: u64,
-    ) -> Result<(Cursor, SegmentHeader), OpenError> {
+    pub(super) fn enter(&self, disk: &dyn Disk, first: u64) -> Result<(Cursor, SegmentHeader), OpenError> {
         let cursor = Cursor::new(disk.open(&segment::name(first))?)?;
-        let header = segment::header(cursor.file().as_ref(), first)?
-            .map_err(|what| damaged(first, 0, what))?;
+        let header = segment::header(cursor.file().as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
         let next = self.last.group.saturating_add(1);
         if first != next {
             let what = format!("the segment begins with group {first}, where {next} belongs");
@@ -156,19 +150,16 @@ impl<'r> Walk<'r> {
     ) -> Result<u64, OpenError> {
         let mut offset = begin;
         while offset < cursor.length() && self.last.group < until {
-            let Some((header, body)) = cursor.group(offset)? else { break };
+            let Some((header, body)) = cursor.group(offset)? else {
+                break;
+            };
             self.group(Place { segment, offset }, &header, body)?;
             offset = self.last.end.offset;
         }
         Ok(offset)
     }
 
-    fn group(
-        &mut self,
-        place: Place,
-        header: &GroupHeader,
-        body: &[u8],
-    ) -> Result<(), OpenError> {
+    fn group(&mut self, place: Place, header: &GroupHeader, body: &[u8]) -> Result<(), OpenError> {
         let Place { segment, offset } = place;
         let next = self.last.group.saturating_add(1);
         if header.number != next {
@@ -182,8 +173,7 @@ impl<'r> Walk<'r> {
         let mut place = Place { segment, offset: offset.saturating_add(GROUP_HEADER_BYTES as u64) };
         let mut rest = body;
         for _ in 0..header.records {
-            let (record, length) = decode_record(rest)
-                .map_err(|what| damaged(segment, place.offset, what))?;
+            let (record, length) = decode_record(rest).map_err(|what| damaged(segment, place.offset, what))?;
             self.follow(&record).map_err(|what| damaged(segment, place.offset, what))?;
             (self.seen)(Replayed::Record { place, record }).map_err(OpenError::Replay)?;
             rest = rest.get(length..).unwrap_or_default();
