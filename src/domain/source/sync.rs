@@ -10,6 +10,7 @@ use crate::domain::{
     governance::govern_by_rule,
     id::{Ids, SourceNodeId, SourceObjectId},
     identity::Scope,
+    receipt::Outcome,
     refusal::Refusal,
     state::{Change, Draft, State},
     tenant::Tenant,
@@ -18,6 +19,7 @@ use crate::domain::{
 };
 use crate::limits::SYNC_ROWS_MAX;
 use std::{collections::BTreeSet, sync::Arc};
+use uuid::Uuid;
 
 /// One object, whole, as its node wrote it: what is left out is empty.
 #[derive(Clone, Debug)]
@@ -84,6 +86,17 @@ struct Batch<'s> {
     now: Timestamp,
 }
 
+impl Outcome for Vec<SyncRow> {
+    /// Reporting again changes nothing and answers the same, so there is nothing to remember.
+    fn ids(&self) -> Option<Vec<Uuid>> {
+        None
+    }
+
+    fn again(_: &[Uuid], _: View<'_>) -> Result<Self, Denied> {
+        Err(Denied::NotFound)
+    }
+}
+
 impl<A: Asks<Tenant>> Allowed<'_, A, Tenant> {
     /// The node whose sync key asks.
     pub(super) fn own_node(&self) -> Result<SourceNodeId, Denied> {
@@ -100,7 +113,8 @@ pub(super) const fn rows_must_fit(rows: usize) -> Result<(), Refusal> {
 /// The rows with their objects as they are in `state`.
 pub(super) fn answered(state: &State, rows: Vec<Handled>) -> Vec<SyncRow> {
     let answer = |Handled { kind, key, result }| {
-        let object = |id| state.source_object(id).cloned().ok_or_else(|| Refusal::Unknown { path: "objects".to_owned() });
+        let object =
+            |id| state.source_object(id).cloned().ok_or_else(|| Refusal::Unknown { path: "objects".to_owned() });
         SyncRow { kind, key, result: result.and_then(object) }
     };
     rows.into_iter().map(answer).collect()
@@ -197,7 +211,12 @@ impl Batch<'_> {
     }
 
     /// The known object as it is reported now, and whether it came back from being archived.
-    fn refresh(&mut self, n: usize, known: &Arc<SourceObject>, seen: Sighting) -> Result<(Arc<SourceObject>, bool), Refusal> {
+    fn refresh(
+        &mut self,
+        n: usize,
+        known: &Arc<SourceObject>,
+        seen: Sighting,
+    ) -> Result<(Arc<SourceObject>, bool), Refusal> {
         // Items keep their place: an object does not move below another parent under its own key.
         if known.parent != seen.parent {
             let parent = known.parent.and_then(|parent| self.draft.next().source_object(parent));
