@@ -6,6 +6,9 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod deployment;
+mod desk;
+mod governance;
 mod index;
 mod journal;
 mod journal_damage;
