@@ -6,6 +6,7 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod fixture;
 mod index;
 mod journal;
 mod journal_damage;
