@@ -5,18 +5,13 @@ use countersign::{
         ACME, Administrator, Fixture, FixtureError, GLOBEX, Makers, Organisation, Resolved, resolve, standard_founding,
     },
     domain::{
-        access::{Denied, Principal, Stopped, SystemActor, View, Viewer},
-        action::{CreateBusinessInitiative, CreateGovernedProject, CreateTenant, ReadTemplate},
-        event::EventKind,
+        access::{Principal, Stopped, SystemActor, View, Viewer},
         founding::{Founding, found},
-        id::{GroupId, Ids, TenantId, UserId},
+        id::{Ids, TenantId},
         identity::Scope,
-        policy::{Permission, RuleActor},
-        record::Kind,
-        refusal::Refusal,
+        policy::Permission,
         state::{Landed, State},
-        template::{FieldShape, ItemType, TemplateStatus},
-        tenant::TenantEntry,
+        template::{FieldShape, ItemType},
         text::{Name, Slug},
         time::Timestamp,
     },
@@ -29,10 +24,10 @@ use std::{
 };
 use uuid::Uuid;
 
-const NOW: Timestamp = Timestamp::from_milliseconds(1_795_305_600_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_milliseconds(1_795_305_600_000);
 
 #[derive(Default)]
-struct Counted(AtomicU64);
+pub(crate) struct Counted(pub(crate) AtomicU64);
 
 impl Ids for Counted {
     fn next(&self) -> Uuid {
@@ -46,7 +41,7 @@ fn with_makers<T>(make: impl FnOnce(Makers<'_>) -> T) -> T {
     make(Makers { ids: &ids, secret: &secret, now: NOW })
 }
 
-fn resolved(fixture: Fixture) -> Resolved {
+pub(crate) fn resolved(fixture: Fixture) -> Resolved {
     with_makers(|makers| resolve(fixture.file, fixture.text, makers)).unwrap()
 }
 
@@ -57,29 +52,29 @@ fn mistake(right: &str, wrong: &str) -> FixtureError {
     with_makers(|makers| resolve(ACME.file, &text, makers)).unwrap_err()
 }
 
-fn founder(tenant: TenantId) -> Viewer {
+pub(crate) fn founder(tenant: TenantId) -> Viewer {
     Viewer::verified(tenant, Principal::System(SystemActor::Founding))
 }
 
-fn land(state: &mut State, founding: Founding) -> Result<Landed, Stopped> {
+pub(crate) fn land(state: &mut State, founding: Founding) -> Result<Landed, Stopped> {
     let viewer = founder(state.tenant_id());
     let change = found(View::new(state, &viewer), founding)?;
     Ok(change.land(state).map_err(|_| "overtaken").unwrap().0)
 }
 
-fn founded(fixture: Fixture) -> (State, Landed, Resolved) {
+pub(crate) fn founded(fixture: Fixture) -> (State, Landed, Resolved) {
     let resolved = resolved(fixture);
     let mut state = State::empty(resolved.founding.tenant.id);
     let landed = land(&mut state, resolved.founding.clone()).unwrap();
     (state, landed, resolved)
 }
 
-fn viewer(resolved: &Resolved, handle: &str) -> Viewer {
+pub(crate) fn viewer(resolved: &Resolved, handle: &str) -> Viewer {
     let user = resolved.credentials.users.iter().find(|user| user.handle == handle).unwrap();
     Viewer::verified(resolved.founding.tenant.id, Principal::User(user.id))
 }
 
-fn counts(state: &State) -> String {
+pub(crate) fn counts(state: &State) -> String {
     let counts = state.counts();
     let present = counts.iter().filter(|(_, count)| *count > 0);
     present.map(|(kind, count)| format!("{kind:?} {count}")).collect::<Vec<_>>().join("\n")
@@ -127,16 +122,6 @@ fn the_founded_state_has_what_the_files_say() {
 }
 
 #[test]
-fn access_is_told_once_and_everything_else_by_itself() {
-    let (state, landed, _) = founded(ACME);
-    let access = [Kind::Role, Kind::AssignmentRule, Kind::Grants];
-    let others = state.counts().into_iter().filter(|(kind, _)| !access.contains(kind)).map(|(_, count)| count);
-    assert_eq!(landed.events.len(), others.sum::<usize>() + 1);
-    let configured = landed.events.iter().filter(|event| matches!(event.kind, EventKind::AccessConfigured {}));
-    assert_eq!(configured.count(), 1);
-}
-
-#[test]
 fn both_tenants_have_the_same_names_inside() {
     let (acme, globex) = (resolved(ACME), resolved(GLOBEX));
     let handles = |resolved: &Resolved| {
@@ -165,51 +150,6 @@ fn keys_get_secrets_that_only_the_credentials_hold() {
     let deployer = BTreeSet::from([Scope::Deploy, Scope::CheckDeployment, Scope::ReadStatus]);
     let names = ["Sync of design-1", "Sync of auto-1", "Deployer"].map(str::to_owned);
     assert_eq!(scopes.collect::<Vec<_>>(), names.into_iter().zip([node.clone(), node, deployer]).collect::<Vec<_>>());
-}
-
-#[test]
-fn who_may_begin_something_follows_from_the_groups() {
-    let (state, _, resolved) = founded(ACME);
-    let mut rows = vec![];
-    for user in &resolved.credentials.users {
-        let viewer = viewer(&resolved, &user.handle);
-        let tenant = || View::new(&state, &viewer).tenant().unwrap();
-        let word = |may: Result<(), Denied>| may.map_or_else(|denied| format!("{denied:?}"), |()| "ok".to_owned());
-        let project = word(tenant().authorize::<CreateGovernedProject>().map(drop));
-        let initiative = word(tenant().authorize::<CreateBusinessInitiative>().map(drop));
-        rows.push(format!("{}: project {project}, initiative {initiative}", user.handle));
-    }
-    assert_snapshot!(rows.join("\n"), @r#"
-    admin: project ok, initiative ok
-    gm: project ok, initiative ok
-    ann: project ok, initiative ok
-    bea: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    fin: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    dep: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    eve: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    solo: project ok, initiative ok
-    aud: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    rita: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    con: project Forbidden("CREATE"), initiative Forbidden("CREATE")
-    "#);
-}
-
-#[test]
-fn drafts_and_archived_templates_are_there_for_those_who_manage() {
-    let (state, _, resolved) = founded(ACME);
-    let readable = |handle: &str| {
-        let viewer = viewer(&resolved, handle);
-        let templates = resolved.founding.templates.iter();
-        let projects = templates.filter(|template| template.item_type == ItemType::GovernedProject);
-        let view = View::new(&state, &viewer);
-        let seen = projects.filter(|one| view.template(one.id).unwrap().authorize::<ReadTemplate>().is_ok());
-        seen.map(|template| (template.name.to_string(), template.status)).collect::<Vec<_>>()
-    };
-    let named = |name: &str, status| (name.to_owned(), status);
-    let standard = || named("Standard", TemplateStatus::Active);
-    assert_eq!(readable("ann"), [standard()]);
-    let (old, next) = (named("Old standard", TemplateStatus::Archived), named("Next standard", TemplateStatus::Draft));
-    assert_eq!(readable("gm"), [standard(), old, next]);
 }
 
 #[test]
@@ -334,74 +274,6 @@ fn a_fixture_keeps_the_rules_of_the_domain() {
     assert_snapshot!(mistake(r#""shape": "person""#, r#""shape": "text""#), @"fixtures/acme.json: The value at templates.0.fields.owners must be a user or group, but is text.");
     let (plain, score) = (r#""shape": "text"}"#, r#""shape": {"score": {"from": "owners", "scores": {}}}}"#);
     assert_snapshot!(mistake(plain, score), @"fixtures/acme.json: The value at templates.0.fields.description.owners must be a category, but is a user or group.");
-}
-
-#[test]
-fn a_dangling_id_is_refused_with_its_path_and_nothing_is_founded() {
-    let nobody = UserId::from_uuid(Uuid::from_u128(u128::MAX));
-    let nothing = GroupId::from_uuid(Uuid::from_u128(u128::MAX));
-    let refused = |spoil: &dyn Fn(&mut Founding)| {
-        let mut founding = resolved(ACME).founding;
-        spoil(&mut founding);
-        let mut state = State::empty(founding.tenant.id);
-        let Err(Stopped::Refused(refusal)) = land(&mut state, founding) else { panic!("it was founded") };
-        assert!(state.counts().iter().all(|(_, count)| *count == 0));
-        refusal.sentence()
-    };
-    assert_snapshot!(refused(&|founding| { founding.groups[1].members.insert(nobody); }), @"The object at groups.1.members.2 does not exist.");
-    assert_snapshot!(refused(&|founding| founding.assignment_rules[0].actors.push(RuleActor::Group(nothing))), @"The object at assignment_rules.0.actors.1 does not exist.");
-    assert_snapshot!(refused(&|founding| { founding.roles.remove(1); }), @"The object at assignment_rules.26.role does not exist.");
-    assert_snapshot!(refused(&|founding| { founding.templates.retain(|one| one.item_type != ItemType::GovernedProject); }), @"The object at templates.1.steps.review.sign_off.feedback_groups.business.members.project_fields.reviewers_business does not exist.");
-    assert_snapshot!(refused(&|founding| founding.source_nodes.clear()), @"The object at api_keys.0.node does not exist.");
-    assert_snapshot!(refused(&|founding| { founding.infrastructures[0].grants.insert(nothing, BTreeSet::new()); }), @"The object at infrastructures.dev.grants.3 does not exist.");
-    assert_snapshot!(refused(&|founding| founding.users[1].id = founding.users[0].id), @"A user called 00000000-0000-0000-0000-00000000000e exists already.");
-    assert_snapshot!(refused(&|founding| founding.users.clear()), @"The tenant would be left without an administrator.");
-}
-
-#[test]
-fn only_the_founding_server_founds_and_only_once() {
-    let (mut state, _, resolved) = founded(ACME);
-    let again = land(&mut state, resolved.founding.clone());
-    let Err(Stopped::Refused(refusal)) = again else { panic!("it was founded twice") };
-    assert_snapshot!(refusal.sentence(), @"A tenant called acme exists already.");
-
-    let mut empty = State::empty(resolved.founding.tenant.id);
-    for principal in [Principal::System(SystemActor::Consequence), Principal::Credential] {
-        let viewer = Viewer::verified(empty.tenant_id(), principal);
-        let founded = found(View::new(&empty, &viewer), resolved.founding.clone()).map(drop);
-        assert_eq!(founded, Err(Stopped::Denied(Denied::Forbidden("platform operator"))));
-    }
-    let mut other = resolved.founding.clone();
-    other.tenant.id = TenantId::from_uuid(Uuid::from_u128(7_000));
-    let wrong = land(&mut empty, other).map(drop);
-    assert_eq!(wrong, Err(Stopped::Refused(Refusal::Unknown { path: "tenant.id".to_owned() })));
-}
-
-#[test]
-fn a_slug_is_entered_once_in_the_directory() {
-    let (mut platform, _, resolved) = founded(GLOBEX);
-    let entry = |id: u128, slug: &str| TenantEntry {
-        id: TenantId::from_uuid(Uuid::from_u128(id)),
-        slug: Slug::new(slug),
-        name: Name::parse("name", "Some name").unwrap(),
-        created_at: NOW,
-    };
-    let enter = |platform: &mut State, entry: TenantEntry| {
-        let viewer = founder(platform.tenant_id());
-        let allowed = View::new(platform, &viewer).tenant()?.authorize::<CreateTenant>()?;
-        let change = allowed.enter(entry)?;
-        Ok::<_, Stopped>(change.land(platform).map_err(|_| "overtaken").unwrap().0.events.len())
-    };
-    assert_eq!(enter(&mut platform, entry(9_001, "acme")), Ok(1));
-    assert_eq!(enter(&mut platform, entry(9_001, "acme")), Ok(0));
-    for (id, slug) in [(9_002, "acme"), (9_003, "globex"), (9_001, "other")] {
-        let stopped = enter(&mut platform, entry(id, slug)).unwrap_err();
-        let Stopped::Refused(refusal) = stopped else { panic!("{stopped:?}") };
-        assert_eq!(refusal.code().as_str(), "ALREADY_EXISTS", "{slug}");
-    }
-    let viewer = viewer(&resolved, "admin");
-    let denied = View::new(&platform, &viewer).tenant().unwrap().authorize::<CreateTenant>().map(drop);
-    assert_eq!(denied, Err(Denied::Forbidden("platform operator")));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod fixture;
+mod founding;
 mod index;
 mod journal;
 mod journal_damage;
