@@ -8,6 +8,8 @@
 
 mod deployment;
 mod desk;
+mod fixture;
+mod founding;
 mod governance;
 mod index;
 mod journal;
