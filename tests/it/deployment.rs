@@ -199,6 +199,23 @@ fn what_is_approved_is_deployed_and_moves_to_production() {
 }
 
 #[test]
+fn an_approval_counts_for_the_content_that_was_approved() {
+    let mut desk = Desk::acme();
+    let (_, v2) = two_bundles(&mut desk);
+    publish(&mut desk, "dep", v2.id).unwrap();
+    approve(&mut desk, &v2);
+    let (on_prod, _) = create(&mut desk, "dep", "prod", v2.id, None).unwrap();
+    let id = on_prod.unwrap().id;
+    let (_, told) = sync(&mut desk, SYNC, vec![bundle("GOVLIFE", "v2", 'c')]).unwrap();
+    let expected = ["source_object_changed", "validation_changed by Consequence", "health_changed by Consequence"];
+    assert_eq!((told, health(&desk, id).0), (expected.map(str::to_owned).to_vec(), Health::Error));
+    let (refused, _) = deploy(&mut desk, "dep", id, None).unwrap();
+    insta::assert_snapshot!(refused.unwrap_err().sentence(), @"The infrastructure prevents this: the sign-off of v2 at the step review is APPROVED for other content.");
+    sync(&mut desk, SYNC, vec![bundle("GOVLIFE", "v2", 'b')]).unwrap();
+    assert_eq!(deploy(&mut desk, "dep", id, None).unwrap().0.unwrap().status, DeploymentStatus::Active);
+}
+
+#[test]
 fn only_a_disabled_deployment_is_deleted() {
     let mut desk = Desk::acme();
     let (v1, _) = two_bundles(&mut desk);

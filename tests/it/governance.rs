@@ -204,9 +204,10 @@ fn an_existing_item_must_be_able_to_stand_for_the_object() {
     assert_eq!(code(govern(&mut desk, "ann", id(2), nowhere)), "UNKNOWN_ITEM at into");
     let under = Govern { template, initiative: Some(first.id), ..Govern::default() };
     assert_eq!(code(govern(&mut desk, "ann", id(2), under)), "WRONG_ITEM_TYPE at initiativeId");
-    let renamed = Govern { name: Some(v1.name.clone()), ..into(&v1) };
-    desk.act("ann", |view, _, now| view.item(v1.id)?.authorize()?.start_step("review", 1, now)).unwrap();
-    assert_eq!(code(govern(&mut desk, "ann", id(2), renamed)), "ITEM_HAS_SOURCE");
+    let (more, _) = sync(&mut desk, "auto-1-sync", vec![project("THREE")]).unwrap();
+    let renamed = Govern { name: Some(first.name.clone()), ..into(&first) };
+    assert_eq!(code(govern(&mut desk, "ann", source(&more, 0).id, renamed)), "WRONG_SHAPE at name");
+    govern(&mut desk, "ann", source(&more, 0).id, into(&first)).unwrap();
 }
 
 #[test]
