@@ -183,7 +183,8 @@ impl<A: Asks<Deployment>> Allowed<'_, A, Deployment> {
             now,
         };
         let mut draft = self.draft();
-        let mut next = Deployment { source: source.id, status, revision: self.revision + 1, ..(**self.record()).clone() };
+        let mut next =
+            Deployment { source: source.id, status, revision: self.revision + 1, ..(**self.record()).clone() };
         let mut events = vec![event];
         let subject = Subject::Deployment(self.id, source.id, source.item());
         match gate.ask()? {
@@ -254,7 +255,12 @@ impl Allowed<'_, ReportDeploymentStatus, Deployment> {
     ///
     /// # Errors
     /// `NotFound` when its content is gone.
-    pub fn report_status(self, status: Health, message: Text, now: Timestamp) -> Result<Change<Arc<Deployment>>, Stopped> {
+    pub fn report_status(
+        self,
+        status: Health,
+        message: Text,
+        now: Timestamp,
+    ) -> Result<Change<Arc<Deployment>>, Stopped> {
         if self.reported.as_ref().is_some_and(|known| known.status == status && known.message == message) {
             return Ok(self.unchanged());
         }

@@ -6,9 +6,9 @@ use super::{
     definition::{memberships, unique, wrong_shape},
 };
 use crate::domain::{
+    governance::InstanceRule,
     id::{ApiKeyId, GroupId, RoleId, SourceNodeId, TemplateId, UserId},
     identity::{KeyOwner, Scope, Standing},
-    governance::InstanceRule,
     policy::{AssignmentRule, Criterion, Grants, RuleActor, RuleScope},
     refusal::Refusal,
     template::{FieldDefinition, FieldShape, ItemType, Membership, Template, TemplateStatus},
@@ -275,7 +275,8 @@ impl<'f> Known<'f> {
 
 /// One `@` between two parts without spaces or capitals: the rest only a sent message could tell.
 fn is_address(email: &str) -> bool {
-    let sound = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
+    let sound =
+        |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
     let parts = email.split_once('@');
     email.len() <= 254 && email.to_lowercase() == email && parts.is_some_and(|(name, host)| sound(name) && sound(host))
 }

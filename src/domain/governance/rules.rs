@@ -85,7 +85,8 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
             Governance::Ungoverned => {}
         }
         let Some(parent) = self.parent else { return Ok(None) };
-        let name = || self.state().source_object(parent).map_or_else(|| self.name.clone(), |parent| parent.name.clone());
+        let name =
+            || self.state().source_object(parent).map_or_else(|| self.name.clone(), |parent| parent.name.clone());
         let item = item_of_parent(self.state(), self);
         item.map(Some).ok_or_else(|| Refusal::ParentNotGoverned { parent: name() })
     }

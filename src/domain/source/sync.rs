@@ -100,7 +100,8 @@ pub(super) const fn rows_must_fit(rows: usize) -> Result<(), Refusal> {
 /// The rows with their objects as they are in `state`.
 pub(super) fn answered(state: &State, rows: Vec<Handled>) -> Vec<SyncRow> {
     let answer = |Handled { kind, key, result }| {
-        let object = |id| state.source_object(id).cloned().ok_or_else(|| Refusal::Unknown { path: "objects".to_owned() });
+        let object =
+            |id| state.source_object(id).cloned().ok_or_else(|| Refusal::Unknown { path: "objects".to_owned() });
         SyncRow { kind, key, result: result.and_then(object) }
     };
     rows.into_iter().map(answer).collect()
@@ -197,7 +198,12 @@ impl Batch<'_> {
     }
 
     /// The known object as it is reported now, and whether it came back from being archived.
-    fn refresh(&mut self, n: usize, known: &Arc<SourceObject>, seen: Sighting) -> Result<(Arc<SourceObject>, bool), Refusal> {
+    fn refresh(
+        &mut self,
+        n: usize,
+        known: &Arc<SourceObject>,
+        seen: Sighting,
+    ) -> Result<(Arc<SourceObject>, bool), Refusal> {
         // Items keep their place: an object does not move below another parent under its own key.
         if known.parent != seen.parent {
             let parent = known.parent.and_then(|parent| self.draft.next().source_object(parent));
