@@ -3,8 +3,8 @@
 
 use super::{InstanceRule, InstanceRules};
 use crate::domain::{
-    access::{Allowed, Stopped, View},
-    action::{ReadItem, ReadTenant, SetChildRules, SetInstanceRules},
+    access::{Allowed, Basis, Denied, Resource, Stopped, View},
+    action::{Need, ReadItem, ReadTenant, SetChildRules, SetInstanceRules},
     event::{EventKind, Subject},
     id::{InstanceRulesId, ItemId, SourceObjectId},
     item::{Item, usable_template},
@@ -124,11 +124,22 @@ fn put(
     new: BTreeMap<SourceKind, InstanceRule>,
 ) -> Arc<InstanceRules> {
     let old = rules(draft.next(), id);
-    if old.rules == new {
+    if old.revision > 0 && old.rules == new {
         return old;
     }
     let next = InstanceRules { id, revision: old.revision + 1, rules: new };
     draft.put(next, subject, EventKind::InstanceRulesChanged {})
+}
+
+impl Resource for InstanceRules {
+    /// The tenant's rules are there for whoever is signed in, an item's for those who read the item.
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        let state = view.state();
+        if self.id == of_tenant(state) {
+            return state.tenant().ok_or(Denied::NotFound)?.may(need, view);
+        }
+        state.item(ItemId::from_uuid(self.id.uuid())).ok_or(Denied::NotFound)?.may(need, view)
+    }
 }
 
 impl Allowed<'_, SetInstanceRules, Tenant> {

@@ -10,6 +10,7 @@ use crate::domain::{
     governance::govern_by_rule,
     id::{Ids, SourceNodeId, SourceObjectId},
     identity::Scope,
+    receipt::Outcome,
     refusal::Refusal,
     state::{Change, Draft, State},
     tenant::Tenant,
@@ -18,6 +19,7 @@ use crate::domain::{
 };
 use crate::limits::SYNC_ROWS_MAX;
 use std::{collections::BTreeSet, sync::Arc};
+use uuid::Uuid;
 
 /// One object, whole, as its node wrote it: what is left out is empty.
 #[derive(Clone, Debug)]
@@ -82,6 +84,17 @@ struct Batch<'s> {
     draft: Draft,
     ids: &'s dyn Ids,
     now: Timestamp,
+}
+
+impl Outcome for Vec<SyncRow> {
+    /// Reporting again changes nothing and answers the same, so there is nothing to remember.
+    fn ids(&self) -> Option<Vec<Uuid>> {
+        None
+    }
+
+    fn again(_: &[Uuid], _: View<'_>) -> Result<Self, Denied> {
+        Err(Denied::NotFound)
+    }
 }
 
 impl<A: Asks<Tenant>> Allowed<'_, A, Tenant> {
