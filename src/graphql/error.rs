@@ -35,7 +35,9 @@ pub(super) fn error(code: &'static str, message: impl Into<String>) -> Error {
 /// What a caller is told of a denial.
 pub(super) fn denied(denied: Denied) -> Error {
     match denied {
-        Denied::Unauthenticated => error(code::UNAUTHENTICATED, "Sign in first: the credential is missing, ended or not valid."),
+        Denied::Unauthenticated => {
+            error(code::UNAUTHENTICATED, "Sign in first: the credential is missing, ended or not valid.")
+        }
         Denied::NotFound => error(code::NOT_FOUND, "There is no such object, or you may not read it."),
         Denied::Forbidden(right) => {
             error(code::FORBIDDEN, format!("You may read this, but the operation needs more: {right}."))

@@ -15,7 +15,7 @@ pub(super) struct User(pub(super) Seen<identity::User>);
 #[Object]
 impl User {
     /// The person's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::User, self.0.id.uuid())
     }
 
@@ -42,7 +42,7 @@ pub(super) struct Group(pub(super) Seen<identity::Group>);
 #[Object]
 impl Group {
     /// The group's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::Group, self.0.id.uuid())
     }
 

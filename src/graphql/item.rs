@@ -109,7 +109,7 @@ pub(super) struct GovernedItem(pub(super) Seen<item::Item>);
 #[Object]
 impl GovernedItem {
     /// The item's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::Item, self.0.id.uuid())
     }
 
@@ -149,10 +149,7 @@ impl GovernedItem {
     }
 
     /// The fields that have a value and that you may read, in the template's order.
-    async fn fields(
-        &self,
-        #[graphql(desc = "Only fields with these keys.")] keys: Option<Vec<String>>,
-    ) -> Vec<Field> {
+    async fn fields(&self, #[graphql(desc = "Only fields with these keys.")] keys: Option<Vec<String>>) -> Vec<Field> {
         let fields = self.0.readable_fields().into_iter();
         let wanted = fields.filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.iter().any(|k| k == key.as_str())));
         let snapshot = self.0.snapshot();
@@ -475,9 +472,8 @@ impl ItemMutation {
         #[graphql(desc = "The item, and whether to follow it.")] input: FollowItemInput,
     ) -> Option<Result<ItemPayload>> {
         let id = of_kind(Kind::Item, &input.item_id);
-        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
-            app.follow_item(&call, id, input.follow).await
-        });
+        let operation =
+            mutate(ctx, input.idempotency_key, async |app, call| app.follow_item(&call, id, input.follow).await);
         Some(operation.await)
     }
 

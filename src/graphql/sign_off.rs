@@ -74,7 +74,7 @@ fn users(sign_off: &Seen<sign_off::SignOff>, ids: impl IntoIterator<Item = UserI
 #[Object]
 impl SignOff {
     /// The sign-off's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::SignOff, self.0.id.uuid())
     }
 
@@ -483,9 +483,8 @@ impl SignOffMutation {
         let id = of_kind(Kind::SignOff, &input.sign_off_id);
         let groups = input.notify.into_iter();
         let notify = groups.map(|asked| Notify { group: asked.group, whom: whom(asked.users) }).collect();
-        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
-            app.request_feedback(&call, id, notify).await
-        });
+        let operation =
+            mutate(ctx, input.idempotency_key, async |app, call| app.request_feedback(&call, id, notify).await);
         Some(operation.await)
     }
 
@@ -524,9 +523,8 @@ impl SignOffMutation {
         #[graphql(desc = "The feedback.")] input: DeleteFeedbackInput,
     ) -> Option<Result<SignOffPayload>> {
         let (id, feedback) = (of_kind(Kind::SignOff, &input.sign_off_id), review(&input.review_id));
-        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
-            app.delete_feedback(&call, id, feedback).await
-        });
+        let operation =
+            mutate(ctx, input.idempotency_key, async |app, call| app.delete_feedback(&call, id, feedback).await);
         Some(operation.await)
     }
 
@@ -538,9 +536,8 @@ impl SignOffMutation {
         #[graphql(desc = "The request.")] input: RequestFinalApprovalInput,
     ) -> Option<Result<RequestReviewPayload>> {
         let (id, notify) = (of_kind(Kind::SignOff, &input.sign_off_id), whom(input.notify));
-        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
-            app.request_final_approval(&call, id, notify).await
-        });
+        let operation =
+            mutate(ctx, input.idempotency_key, async |app, call| app.request_final_approval(&call, id, notify).await);
         Some(operation.await)
     }
 

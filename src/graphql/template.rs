@@ -161,7 +161,7 @@ pub(super) struct Template(pub(super) Seen<template::Template>);
 #[Object]
 impl Template {
     /// The template's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::Template, self.0.id.uuid())
     }
 
@@ -214,14 +214,17 @@ impl TemplateQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only templates of this type of item.")] item_type: Option<ItemType>,
-        #[graphql(desc = "Only templates with this status; ACTIVE where none is named.")] status: Option<TemplateStatus>,
+        #[graphql(desc = "Only templates with this status; ACTIVE where none is named.")] status: Option<
+            TemplateStatus,
+        >,
         #[graphql(desc = "The first so many rows: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
         #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many rows: 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
     ) -> Result<TemplateConnection> {
         let request = page(first, after, last, before)?;
-        let rows = registry::templates(snapshot(ctx).await?, item_type.map(Into::into), status.map(Into::into), &request);
+        let rows =
+            registry::templates(snapshot(ctx).await?, item_type.map(Into::into), status.map(Into::into), &request);
         Ok(rows.map_err(PageError::from)?.into())
     }
 }
