@@ -4,5 +4,6 @@
 
 pub mod limits;
 
+pub mod app;
 pub mod domain;
 pub mod store;

@@ -13,6 +13,87 @@ pub const INDEX_BATCH_COMMITS_MAX: usize = 2_000;
 /// blob files that it never syncs.
 pub const INDEX_VALUE_BYTES_MAX: usize = 8 * 1024;
 
+/// The longest name of anything, in characters.
+pub const NAME_CHARACTERS_MAX: usize = 200;
+
+/// The longest text of one field, comment or reason, in characters.
+pub const TEXT_CHARACTERS_MAX: usize = 20_000;
+
+/// The longest key that a node or a client names, in characters.
+pub const KEY_CHARACTERS_MAX: usize = 100;
+
+/// How many values one list field holds at most.
+pub const FIELD_VALUES_MAX: usize = 100;
+
+/// How many step moves one save carries at most.
+pub const STEP_MOVES_MAX: usize = 50;
+
+/// How many levels of parents roles are inherited through.
+pub const INHERITANCE_LEVELS_MAX: usize = 4;
+
+/// How many rows one sync batch carries at most.
+pub const SYNC_ROWS_MAX: usize = 1_000;
+
+/// How many objects follow one object's change at most (children governed or archived in one commit).
+pub const CONSEQUENCES_MAX: usize = 1_000;
+
+/// The largest page of a connection, in rows.
+pub const PAGE_ROWS_MAX: usize = 100;
+
+/// The page of a connection where the caller names no size, in rows.
+pub const PAGE_ROWS_DEFAULT: usize = 25;
+
+/// Up to this many rows `totalCount` is exact; past it the count says "more than".
+pub const TOTAL_COUNT_EXACT_MAX: usize = 1_000;
+
+/// How long a command with an idempotency key is remembered, in seconds.
+pub const RECEIPT_LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+
+/// How many commands with idempotency keys are remembered for one principal.
+pub const RECEIPTS_MAX: usize = 10_000;
+
+/// How long an access token is accepted, in seconds.
+pub const ACCESS_TOKEN_LIFETIME_SECONDS: i64 = 10 * 60;
+
+/// How long a session can be refreshed, in seconds.
+pub const SESSION_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+/// How long a one-time password link is accepted, in seconds.
+pub const PASSWORD_LINK_LIFETIME_SECONDS: i64 = 60 * 60;
+
+/// The shortest password, in characters.
+pub const PASSWORD_CHARACTERS_MIN: usize = 12;
+
+/// The longest password, in characters: what is hashed is bounded.
+pub const PASSWORD_CHARACTERS_MAX: usize = 256;
+
+/// How many of the journal's segment files readers keep open at once.
+pub const JOURNAL_FILES_OPEN_MAX: usize = 64;
+
+/// How much memory the index may use as its cache, in bytes. sled's own default is a gigabyte.
+pub const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How many commands one group of the journal holds at most.
+pub const GROUP_COMMANDS_MAX: usize = 512;
+
+/// How many commands of one tenant wait for the writer at most; more are answered with an overload.
+pub const QUEUE_COMMANDS_MAX: usize = 4_096;
+
+/// How many groups wait for the index at most; past that the writer waits for it.
+pub const INDEX_GROUPS_WAITING_MAX: usize = 4_096;
+
+/// How long the index waits for more before it writes a batch, in milliseconds.
+pub const INDEX_BATCH_MILLISECONDS: u64 = 75;
+
+/// After how much idling a sealing group marks what was acknowledged, in milliseconds.
+pub const JOURNAL_SEAL_MILLISECONDS: u64 = 1_000;
+
+/// How many of a tenant's newest commits stay in memory, at least those that the index does not have yet.
+pub const TAIL_COMMITS_MAX: usize = 1_000;
+
+/// After how much idling a tenant's state is let go, in seconds.
+pub const TENANT_IDLE_SECONDS: i64 = 600;
+
 /// The largest HTTP body and the largest WebSocket message, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
 

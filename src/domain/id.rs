@@ -35,6 +35,12 @@ macro_rules! ids {
             }
         }
 
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self.0)
@@ -60,6 +66,8 @@ ids! {
     RoleId,
     /// A rule that gives a role.
     AssignmentRuleId,
+    /// The grants of one item type, or the defaults.
+    GrantsId,
     /// A credential of a machine or of a user's script.
     ApiKeyId,
     /// A sign-in that can be refreshed until it ends.
@@ -78,6 +86,8 @@ ids! {
     SignOffId,
     /// One feedback, or a final approval.
     ReviewId,
+    /// The instance rules of the tenant or of one item.
+    InstanceRulesId,
     /// Where bundles are deployed.
     InfrastructureId,
     /// One bundle or version on one infrastructure.

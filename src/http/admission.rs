@@ -67,9 +67,7 @@ fn lexical(mut rest: &[u8]) -> Result<(), Fault> {
         }
         tokens = tokens.saturating_add(1);
         if depth > DOCUMENT_DEPTH_MAX {
-            return Err(Fault::limit(format!(
-                "The document nests more than {DOCUMENT_DEPTH_MAX} levels deep."
-            )));
+            return Err(Fault::limit(format!("The document nests more than {DOCUMENT_DEPTH_MAX} levels deep.")));
         }
         if tokens > DOCUMENT_TOKENS_MAX {
             return Err(Fault::limit(format!("The document has more than {DOCUMENT_TOKENS_MAX} tokens.")));

@@ -11,8 +11,5 @@ pub(super) fn credential(headers: &HeaderMap) -> Option<&str> {
 /// The credential in the value of an `Authorization` header; the scheme's case does not matter.
 pub(super) fn bearer(value: &str) -> Option<&str> {
     let (scheme, credential) = value.trim().split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| credential.trim())
-        .filter(|credential| !credential.is_empty())
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim()).filter(|credential| !credential.is_empty())
 }

@@ -35,8 +35,7 @@ impl Fault {
     pub(super) fn answer(&self, media_type: &'static str) -> Response {
         let body = json!({ "errors": [self.error()] }).to_string();
         let mut response =
-            (self.status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body)
-                .into_response();
+            (self.status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response();
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         }

@@ -34,10 +34,7 @@ pub struct Person {
 impl std::fmt::Debug for Person {
     /// Shows no token: what is debugged ends in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Person")
-            .field("handle", &self.handle)
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Person").field("handle", &self.handle).field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -161,13 +158,10 @@ pub(super) async fn session(
 }
 
 fn names_this_machine(headers: &HeaderMap) -> bool {
-    let authority = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .and_then(|host| host.parse::<Authority>().ok());
+    let authority =
+        headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
     authority.is_some_and(|authority| {
         let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-        name.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     })
 }

@@ -78,14 +78,12 @@ fn from_parameters(parameters: Parameters) -> Result<Request, Fault> {
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Request, Fault> {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "Send the request as application/json, in UTF-8.";
         return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
     }
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > REQUEST_BYTES_MAX as u64) {
         return Err(too_large());
     }
@@ -93,9 +91,9 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Request, Fault> {
     let mut bounded = axum::extract::Request::new(body);
     DefaultBodyLimit::max(REQUEST_BYTES_MAX).apply(&mut bounded);
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    let body = tokio::time::timeout(limit, Bytes::from_request(bounded, &())).await.map_err(|_| {
-        Fault::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time.")
-    })?;
+    let body = tokio::time::timeout(limit, Bytes::from_request(bounded, &()))
+        .await
+        .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time."))?;
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => Fault::bad_request("The body broke off."),
@@ -237,8 +235,7 @@ fn answer(outcome: Outcome, media_type: &'static str) -> Response {
             return Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).answer(media_type);
         }
     };
-    let mut response =
-        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response();
+    let mut response = (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -267,11 +264,8 @@ fn code(error: &ServerError) -> Option<&str> {
     match error.extensions.as_ref()?.get("code")? {
         Value::String(code) => Some(code),
         Value::Enum(code) => Some(code),
-        Value::Null
-        | Value::Number(_)
-        | Value::Boolean(_)
-        | Value::Binary(_)
-        | Value::List(_)
-        | Value::Object(_) => None,
+        Value::Null | Value::Number(_) | Value::Boolean(_) | Value::Binary(_) | Value::List(_) | Value::Object(_) => {
+            None
+        }
     }
 }

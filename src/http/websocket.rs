@@ -8,8 +8,7 @@ use super::transport::is_refused;
 use super::{Server, admission};
 use crate::graphql::ApiConnection;
 use crate::limits::{
-    REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX,
-    SOCKET_PING_SECONDS,
+    REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
 };
 use async_graphql::{Executor, Request, Response as Outcome};
 use axum::body::Bytes;
@@ -162,8 +161,7 @@ impl Connection {
         loop {
             match understood(self.socket.recv().await)? {
                 Some(ClientMessage::ConnectionInit { payload }) => {
-                    let value =
-                        payload.iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
+                    let value = payload.iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
                     return Ok(value.and_then(|(_, value)| bearer(value.as_str()?)).map(str::to_owned));
                 }
                 Some(ClientMessage::Subscribe { .. }) => return Err(End::Close(4401, "Unauthorized")),
@@ -201,8 +199,7 @@ impl Connection {
         let outcomes = api.execute_stream(request, None).map(Step::Outcome).chain(once(ready(Step::Done)));
         let (handle, registration) = AbortHandle::new_pair();
         self.running.insert(id.clone(), handle);
-        self.outcomes
-            .push(Abortable::new(outcomes.map(move |step| (id.clone(), step)), registration).boxed());
+        self.outcomes.push(Abortable::new(outcomes.map(move |step| (id.clone(), step)), registration).boxed());
         Ok(())
     }
 
@@ -251,9 +248,7 @@ impl Connection {
         // The client may have left meanwhile, which is what closing wants anyway.
         let _ = self.write(Message::Close(Some(frame))).await;
         // Its own close frame is awaited, so that the reason is not lost to a reset.
-        let _ =
-            timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = self.socket.recv().await {} })
-                .await;
+        let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
     }
 }
 

@@ -1,1 +1,24 @@
 //! Bytes: the journal, the index, the keys, and the one writer that moves a tenant's state.
+//! Never decides who may do what: it commits what `domain` made, and shows what is durable.
+
+mod behind;
+pub mod cipher;
+pub mod codec;
+pub mod disk;
+mod fault;
+mod handle;
+pub mod index;
+pub mod journal;
+pub mod keys;
+pub mod lock;
+mod open;
+mod queue;
+mod slot;
+mod turn;
+mod writer;
+
+pub use fault::{Failed, Fault};
+pub use handle::{Committed, Data, History};
+pub use open::{Machine, OpenError, Store};
+pub use slot::{Entry, Snapshot};
+pub use turn::Turn;

@@ -1,1 +1,13 @@
-fn main(){}
+//! The integration tests: one binary, one module for each noun.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets something unexpected is to fail there and then"
+)]
+
+mod index;
+mod journal;
+mod journal_damage;
+mod keys;
+mod memory_disk;

@@ -1,0 +1,226 @@
+//! Every action that a caller can ask for: on which noun, and which right it needs.
+//! Never decides whether somebody has that right; `access` does.
+
+use super::{
+    deployment::Deployment,
+    identity::{ApiKey, Group, User},
+    infrastructure::Infrastructure,
+    item::Item,
+    sign_off::SignOff,
+    source::SourceObject,
+    template::{ItemType, Template},
+    tenant::Tenant,
+};
+use serde::{Deserialize, Serialize};
+
+/// The right that an action needs on its noun, beyond reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing more than to read it.
+    Read,
+    /// WRITE on the item.
+    Write,
+    /// DELETE on the item.
+    Delete,
+    /// CREATE on items of this type.
+    Create(ItemType),
+    /// CREATE on items of the type that governs such a source object.
+    Govern,
+    /// To be a member: READ here, and the rule itself asks for the membership.
+    Member,
+    /// A sync key of the node.
+    Sync,
+    /// A governance manager or administrator.
+    Manage,
+    /// An administrator of the tenant.
+    Administer,
+    /// The platform operator.
+    Operate,
+    /// The grant to deploy: on this infrastructure, or on any where none is named.
+    Deploy,
+    /// The grant to administer this infrastructure.
+    AdministerInfrastructure,
+    /// To be that person, or an administrator.
+    SelfOrAdminister,
+}
+
+impl Need {
+    /// What a person calls the right.
+    pub const fn right(self) -> &'static str {
+        match self {
+            Self::Read | Self::Member => "READ",
+            Self::Write => "WRITE",
+            Self::Delete => "DELETE",
+            Self::Create(_) | Self::Govern => "CREATE",
+            Self::Sync => "the scope SYNC",
+            Self::Manage => "governance manager",
+            Self::Administer => "administrator",
+            Self::Operate => "platform operator",
+            Self::Deploy => "the grant DEPLOY",
+            Self::AdministerInfrastructure => "the grant ADMINISTER",
+            Self::SelfOrAdminister => "to be that person, or an administrator",
+        }
+    }
+}
+
+/// An action that makes sense for a `T`.
+pub trait Asks<T> {
+    /// The action, as records and the timeline name it.
+    const ACTION: Action;
+    /// The right that it needs.
+    const NEED: Need;
+}
+
+macro_rules! actions {
+    ($($(#[$meta:meta])* $name:ident on $noun:ty, needs $need:expr;)+) => {
+        /// What a caller did; the same word on every floor.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Action {
+            $($(#[$meta])* $name,)+
+        }
+
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl Asks<$noun> for $name {
+                const ACTION: Action = Action::$name;
+                const NEED: Need = $need;
+            }
+        )+
+    };
+}
+
+actions! {
+    /// Reading an item, a step, a field.
+    ReadItem on Item, needs Need::Read;
+    /// A new governed project.
+    CreateGovernedProject on Tenant, needs Need::Create(ItemType::GovernedProject);
+    /// A new business initiative.
+    CreateBusinessInitiative on Tenant, needs Need::Create(ItemType::BusinessInitiative);
+    /// Saving an item's name, fields and steps.
+    UpdateItem on Item, needs Need::Write;
+    /// Starting a step.
+    StartStep on Item, needs Need::Write;
+    /// Finishing a step.
+    FinishStep on Item, needs Need::Write;
+    /// Reopening a finished step.
+    ReopenStep on Item, needs Need::Write;
+    /// Taking back the start of a step.
+    CancelStep on Item, needs Need::Write;
+    /// Following or no longer following an item.
+    FollowItem on Item, needs Need::Read;
+    /// Seeing what a deletion would take along.
+    PreviewDeletion on Item, needs Need::Delete;
+    /// Deleting an item.
+    DeleteItem on Item, needs Need::Delete;
+
+    /// Reading a sign-off.
+    ReadSignOff on SignOff, needs Need::Read;
+    /// Asking reviewers for feedback.
+    RequestFeedback on SignOff, needs Need::Write;
+    /// Giving feedback.
+    SubmitFeedback on SignOff, needs Need::Member;
+    /// Changing one's feedback.
+    EditFeedback on SignOff, needs Need::Member;
+    /// Taking one's feedback back.
+    DeleteFeedback on SignOff, needs Need::Member;
+    /// Asking the approvers for the decision.
+    RequestFinalApproval on SignOff, needs Need::Write;
+    /// Going back from approval to feedback.
+    ReturnToFeedback on SignOff, needs Need::Member;
+    /// Approving or rejecting.
+    Decide on SignOff, needs Need::Member;
+    /// Giving a waiting sign-off up; a writer or an approver.
+    AbandonSignOff on SignOff, needs Need::Member;
+    /// Taking an abandoned sign-off up again; a writer or an approver.
+    ResumeSignOff on SignOff, needs Need::Member;
+    /// Beginning a new cycle.
+    ResetSignOff on SignOff, needs Need::Write;
+
+    /// Reading a source object.
+    ReadSourceObject on SourceObject, needs Need::Read;
+    /// Reporting source objects.
+    SyncSourceObjects on Tenant, needs Need::Sync;
+    /// Reporting that source objects are gone.
+    DeleteSourceObjects on Tenant, needs Need::Sync;
+    /// Governing a source object.
+    GovernSourceObject on SourceObject, needs Need::Govern;
+    /// Hiding a source object.
+    HideSourceObject on SourceObject, needs Need::Govern;
+    /// Showing a hidden source object again.
+    UnhideSourceObject on SourceObject, needs Need::Govern;
+    /// Setting what happens to the tenant's newly reported objects.
+    SetInstanceRules on Tenant, needs Need::Manage;
+    /// Setting what happens to newly reported children of an item.
+    SetChildRules on Item, needs Need::Write;
+    /// Publishing a bundle or version to the deployer.
+    PublishSourceObject on SourceObject, needs Need::Deploy;
+
+    /// Reading an infrastructure.
+    ReadInfrastructure on Infrastructure, needs Need::Read;
+    /// A new infrastructure.
+    CreateInfrastructure on Tenant, needs Need::Administer;
+    /// Changing an infrastructure.
+    UpdateInfrastructure on Infrastructure, needs Need::AdministerInfrastructure;
+    /// A new deployment on an infrastructure.
+    CreateDeployment on Infrastructure, needs Need::Deploy;
+    /// Reading a deployment.
+    ReadDeployment on Deployment, needs Need::Read;
+    /// Making a deployment active.
+    Deploy on Deployment, needs Need::Deploy;
+    /// Putting another bundle behind a deployment.
+    UpdateDeployment on Deployment, needs Need::Deploy;
+    /// Reporting how a deployment fares.
+    ReportDeploymentStatus on Deployment, needs Need::Deploy;
+    /// Switching a deployment off.
+    DisableDeployment on Deployment, needs Need::Deploy;
+    /// Deleting a disabled deployment.
+    DeleteDeployment on Deployment, needs Need::Deploy;
+
+    /// Reading a template.
+    ReadTemplate on Template, needs Need::Read;
+    /// Reading the tenant's own name and settings.
+    ReadTenant on Tenant, needs Need::Read;
+    /// Changing the tenant's settings.
+    UpdateTenantSettings on Tenant, needs Need::Manage;
+    /// Loading a fixture into a new tenant.
+    Found on Tenant, needs Need::Operate;
+    /// Entering a tenant into the platform's directory.
+    CreateTenant on Tenant, needs Need::Operate;
+
+    /// Reading a person's name.
+    ReadUser on User, needs Need::Read;
+    /// A new person.
+    CreateUser on Tenant, needs Need::Administer;
+    /// Changing a person.
+    UpdateUser on User, needs Need::Administer;
+    /// Making a one-time link for a password.
+    CreatePasswordLink on User, needs Need::Administer;
+    /// Setting a password with a one-time link.
+    SetPassword on Tenant, needs Need::Read;
+    /// Signing in with a password.
+    SignIn on Tenant, needs Need::Read;
+    /// Refreshing a session.
+    RefreshSession on Tenant, needs Need::Read;
+    /// Ending one's session.
+    SignOut on Tenant, needs Need::Read;
+    /// Reading a group.
+    ReadGroup on Group, needs Need::Read;
+    /// A new group.
+    CreateGroup on Tenant, needs Need::Administer;
+    /// Changing a group's name or members.
+    UpdateGroup on Group, needs Need::Administer;
+    /// Reading an API key, never its secret.
+    ReadApiKey on ApiKey, needs Need::Administer;
+    /// A new source node.
+    CreateSourceNode on Tenant, needs Need::Administer;
+    /// A new API key.
+    CreateApiKey on Tenant, needs Need::Administer;
+    /// Ending an API key.
+    RevokeApiKey on ApiKey, needs Need::Administer;
+    /// Reading the whole timeline of the tenant, people included.
+    ReadTimeline on Tenant, needs Need::Read;
+}

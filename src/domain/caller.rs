@@ -1,0 +1,126 @@
+//! The principal as a tenant's state knows it now: the person or key, her groups, her standing.
+//! Never trusts the credential for more than a name: disabled, revoked and expired end here.
+
+use super::{
+    access::{Denied, Principal, SystemActor, Viewer},
+    field::Person,
+    id::{GroupId, SourceNodeId, UserId},
+    identity::{ApiKey, KeyOwner, Scope, Standing, User},
+    state::State,
+};
+use std::sync::Arc;
+
+/// Whoever asks, looked up.
+#[derive(Clone, Debug)]
+pub struct Caller<'s> {
+    /// The person, or the person whose rights a key carries.
+    pub user: Option<&'s Arc<User>>,
+    /// The key, when a key asks.
+    pub key: Option<&'s Arc<ApiKey>>,
+    /// The server itself.
+    pub system: Option<SystemActor>,
+    /// Whether the caller presents a password, refresh token or link and is nobody yet.
+    pub credential: bool,
+}
+
+impl<'s> Caller<'s> {
+    /// Looks the viewer's principal up.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it is unknown, disabled, revoked, or of another tenant. Expiry is
+    /// checked where the clock is, before the viewer is made.
+    pub fn resolve(state: &'s State, viewer: &Viewer) -> Result<Self, Denied> {
+        if state.tenant_id() != viewer.tenant() {
+            return Err(Denied::Unauthenticated);
+        }
+        let nobody = Self { user: None, key: None, system: None, credential: false };
+        match viewer.principal() {
+            Principal::System(system) => Ok(Self { system: Some(system), ..nobody }),
+            Principal::Credential => Ok(Self { credential: true, ..nobody }),
+            Principal::User(id) => {
+                let user = Self::active(state, id)?;
+                Ok(Self { user: Some(user), ..nobody })
+            }
+            Principal::Key(id) => {
+                let key = state.api_key(id).filter(|key| key.revoked_at.is_none());
+                let key = key.ok_or(Denied::Unauthenticated)?;
+                let user = match key.owner {
+                    KeyOwner::Node(_) => None,
+                    KeyOwner::User(user) => Some(Self::active(state, user)?),
+                };
+                // Without the scope, a user's key has none of her rights, only the other scopes.
+                let user = user.filter(|_| key.scopes.contains(&Scope::UserRights));
+                Ok(Self { user, key: Some(key), ..nobody })
+            }
+        }
+    }
+
+    fn active(state: &'s State, user: UserId) -> Result<&'s Arc<User>, Denied> {
+        state.user(user).filter(|user| user.active).ok_or(Denied::Unauthenticated)
+    }
+
+    /// The user's id, when a person asks or a key carries her rights.
+    pub fn user_id(&self) -> Option<UserId> {
+        self.user.map(|user| user.id)
+    }
+
+    /// The person herself, not a key in her name.
+    pub fn person(&self) -> Option<UserId> {
+        if self.key.is_some() { None } else { self.user_id() }
+    }
+
+    /// Whether the caller may do everything with items, templates, roles and settings.
+    pub fn manages(&self) -> bool {
+        self.stands(&[Standing::GovernanceManager, Standing::Administrator]) || self.system.is_some()
+    }
+
+    /// Whether the caller administers the tenant, its people included.
+    pub fn administers(&self) -> bool {
+        self.stands(&[Standing::Administrator]) || self.system.is_some()
+    }
+
+    /// Whether the caller operates the platform.
+    pub fn operates(&self) -> bool {
+        self.stands(&[Standing::PlatformOperator]) || self.system == Some(SystemActor::Founding)
+    }
+
+    fn stands(&self, standings: &[Standing]) -> bool {
+        self.user.is_some_and(|user| standings.contains(&user.standing))
+    }
+
+    /// The node that the key belongs to, when the key has this scope.
+    pub fn node(&self, scope: Scope) -> Option<SourceNodeId> {
+        let key = self.key.filter(|key| key.scopes.contains(&scope))?;
+        match key.owner {
+            KeyOwner::Node(node) => Some(node),
+            KeyOwner::User(_) => None,
+        }
+    }
+
+    /// The node of the key, whatever its scopes.
+    pub fn any_node(&self) -> Option<SourceNodeId> {
+        match self.key?.owner {
+            KeyOwner::Node(node) => Some(node),
+            KeyOwner::User(_) => None,
+        }
+    }
+
+    /// Whether the key has this scope.
+    pub fn has_scope(&self, scope: Scope) -> bool {
+        self.key.is_some_and(|key| key.scopes.contains(&scope))
+    }
+
+    /// Whether the person whose rights the caller has is, or is in, `person`.
+    pub fn is(&self, state: &State, person: Person) -> bool {
+        let Some(user) = self.user_id() else { return false };
+        match person {
+            Person::User(other) => other == user,
+            Person::Group(group) => state.is_member(user, group),
+        }
+    }
+
+    /// Whether the person whose rights the caller has is in `group`.
+    pub fn is_in(&self, state: &State, group: GroupId) -> bool {
+        self.is(state, Person::Group(group))
+    }
+}

@@ -1,0 +1,334 @@
+//! What happened: the timeline, the event stream and the audit log are made of these.
+//! Never holds a secret, and never the words of a person who may not be quoted: those stand in records.
+
+use super::{
+    access::SystemActor,
+    deployment::Health,
+    field::FieldValue,
+    id::{
+        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, ReviewId, SignOffId, SourceNodeId, SourceObjectId,
+        TemplateId, UserId,
+    },
+    identity::Standing,
+    refusal::RefusalCode,
+    sign_off::{Decision, FeedbackStatus, Review},
+    source::{SourceKind, ValidationStatus},
+    template::ItemType,
+    tenant::Settings,
+    text::{FeedbackGroupKey, FieldKey, Name, StepKey, Text},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One thing that happened in a commit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// The server's own name, when it followed from the caller's action.
+    #[serde(default)]
+    pub by: Option<SystemActor>,
+    /// To what it happened: whoever may read that may read the event.
+    pub subject: Subject,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// To what something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// An item, its fields, steps and sign-offs.
+    Item(ItemId),
+    /// A source object, and the item that governs it.
+    Source(SourceObjectId, Option<ItemId>),
+    /// An infrastructure.
+    Infrastructure(InfrastructureId),
+    /// A deployment of a source object, and the item that governs it.
+    Deployment(DeploymentId, SourceObjectId, Option<ItemId>),
+    /// A template.
+    Template(TemplateId),
+    /// A person, group, key, node or session; for administrators and auditors.
+    Identity(Uuid),
+    /// The tenant itself; for administrators and auditors.
+    Tenant,
+}
+
+impl Subject {
+    /// The item that it concerns, if any.
+    pub const fn item(&self) -> Option<ItemId> {
+        match self {
+            Self::Item(item) => Some(*item),
+            Self::Source(_, item) | Self::Deployment(_, _, item) => *item,
+            Self::Infrastructure(_) | Self::Template(_) | Self::Identity(_) | Self::Tenant => None,
+        }
+    }
+
+    /// Everything under whose timeline the event stands.
+    pub fn mentions(&self) -> Vec<Uuid> {
+        let item = self.item().map(ItemId::uuid);
+        let own = match self {
+            Self::Item(_) | Self::Tenant => None,
+            Self::Source(source, _) => Some(source.uuid()),
+            Self::Infrastructure(infrastructure) => Some(infrastructure.uuid()),
+            Self::Deployment(deployment, source, _) => {
+                return [Some(deployment.uuid()), Some(source.uuid()), item].into_iter().flatten().collect();
+            }
+            Self::Template(template) => Some(template.uuid()),
+            Self::Identity(uuid) => Some(*uuid),
+        };
+        own.into_iter().chain(item).collect()
+    }
+}
+
+/// The reviewers of one feedback group who were told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notified {
+    /// The feedback group.
+    pub group: FeedbackGroupKey,
+    /// The people.
+    pub users: Vec<UserId>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants' fields are the nouns that they are named after")]
+pub enum EventKind {
+    // Items.
+    ItemCreated {
+        item_type: ItemType,
+        name: Name,
+        template: TemplateId,
+    },
+    ItemRenamed {
+        old: Name,
+        new: Name,
+    },
+    FieldChanged {
+        field: FieldKey,
+        old: Option<FieldValue>,
+        new: Option<FieldValue>,
+    },
+    StepStarted {
+        step: StepKey,
+    },
+    StepFinished {
+        step: StepKey,
+    },
+    StepReopened {
+        step: StepKey,
+    },
+    StepStartCancelled {
+        step: StepKey,
+    },
+    StepReturned {
+        step: StepKey,
+    },
+    ItemFollowed {
+        user: UserId,
+    },
+    ItemUnfollowed {
+        user: UserId,
+    },
+    ItemArchived {
+        name: Name,
+    },
+    ItemDeleted {
+        name: Name,
+    },
+
+    // Sign-offs.
+    FeedbackRequested {
+        sign_off: SignOffId,
+        step: StepKey,
+        notified: Vec<Notified>,
+    },
+    FeedbackSubmitted {
+        sign_off: SignOffId,
+        review: ReviewId,
+        group: FeedbackGroupKey,
+        status: FeedbackStatus,
+        comment: Text,
+    },
+    FeedbackEdited {
+        sign_off: SignOffId,
+        review: ReviewId,
+        group: FeedbackGroupKey,
+        status: FeedbackStatus,
+        comment: Text,
+    },
+    FeedbackDeleted {
+        sign_off: SignOffId,
+        review: ReviewId,
+        group: FeedbackGroupKey,
+    },
+    FinalApprovalRequested {
+        sign_off: SignOffId,
+        step: StepKey,
+        notified: Vec<UserId>,
+    },
+    ReturnedToFeedback {
+        sign_off: SignOffId,
+        step: StepKey,
+    },
+    Decided {
+        sign_off: SignOffId,
+        step: StepKey,
+        cycle: u32,
+        decision: Decision,
+        comment: Text,
+        content_digest: Option<String>,
+    },
+    SignOffAbandoned {
+        sign_off: SignOffId,
+        step: StepKey,
+    },
+    SignOffResumed {
+        sign_off: SignOffId,
+        step: StepKey,
+    },
+    SignOffReset {
+        sign_off: SignOffId,
+        step: StepKey,
+        cycle: u32,
+        reviews: Vec<Review>,
+    },
+
+    // Source objects.
+    SourceObjectReported {
+        kind: SourceKind,
+        name: Name,
+        content_digest: Option<String>,
+    },
+    SourceObjectChanged {
+        name: Name,
+        content_digest: Option<String>,
+    },
+    SourceObjectArchived {
+        name: Name,
+    },
+    SourceObjectGoverned {
+        item: ItemId,
+    },
+    SourceObjectUngoverned {
+        item: ItemId,
+    },
+    SourceObjectHidden {},
+    SourceObjectUnhidden {},
+    SourceObjectPublished {},
+    ValidationChanged {
+        old: ValidationStatus,
+        new: ValidationStatus,
+    },
+    InstanceRulesChanged {},
+
+    // Infrastructures and deployments.
+    InfrastructureCreated {
+        name: Name,
+    },
+    InfrastructureUpdated {
+        name: Name,
+    },
+    DeploymentCreated {
+        infrastructure: InfrastructureId,
+    },
+    Deployed {
+        infrastructure: InfrastructureId,
+    },
+    DeploymentUpdated {
+        old: SourceObjectId,
+        new: SourceObjectId,
+    },
+    DeploymentStatusReported {
+        status: Health,
+        message: Text,
+    },
+    DeploymentDisabled {},
+    DeploymentDeleted {},
+    DeploymentRefused {
+        infrastructure: InfrastructureId,
+        code: String,
+        reason: String,
+    },
+    WarningConfirmed {
+        infrastructure: InfrastructureId,
+        reason: Text,
+        content_digest: Option<String>,
+    },
+    HealthChanged {
+        old: Health,
+        new: Health,
+    },
+
+    // People and the tenant.
+    TenantFounded {
+        name: Name,
+    },
+    TenantCreated {
+        name: Name,
+    },
+    SettingsChanged {
+        old: Settings,
+        new: Settings,
+    },
+    TemplateCreated {
+        name: Name,
+        item_type: ItemType,
+    },
+    AccessConfigured {},
+    UserCreated {
+        user: UserId,
+        name: Name,
+        standing: Standing,
+    },
+    UserUpdated {
+        user: UserId,
+        name: Name,
+        standing: Standing,
+        active: bool,
+    },
+    PasswordLinkCreated {
+        user: UserId,
+    },
+    PasswordSet {
+        user: UserId,
+    },
+    SignedIn {
+        user: UserId,
+    },
+    SessionRefreshed {
+        user: UserId,
+    },
+    SignedOut {
+        user: UserId,
+    },
+    GroupCreated {
+        group: GroupId,
+        name: Name,
+        members: Vec<UserId>,
+    },
+    GroupUpdated {
+        group: GroupId,
+        name: Name,
+        added: Vec<UserId>,
+        removed: Vec<UserId>,
+    },
+    SourceNodeCreated {
+        node: SourceNodeId,
+        name: Name,
+    },
+    ApiKeyCreated {
+        key: ApiKeyId,
+        name: Name,
+    },
+    ApiKeyRevoked {
+        key: ApiKeyId,
+        name: Name,
+    },
+}
+
+impl EventKind {
+    /// The refusal that a deployment was recorded with.
+    pub fn deployment_refused(infrastructure: InfrastructureId, code: RefusalCode, reason: String) -> Self {
+        Self::DeploymentRefused { infrastructure, code: code.as_str().to_owned(), reason }
+    }
+}

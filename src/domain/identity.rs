@@ -1,0 +1,221 @@
+//! People, groups, nodes and their credentials as records.
+//! Never holds a secret that could be used: passwords and keys are there as hashes only.
+
+use super::{
+    access::{Basis, Denied, Resource, View},
+    action::Need,
+    id::{ApiKeyId, GroupId, PasswordLinkId, ReceiptId, SessionId, SourceNodeId, UserId},
+    text::{Name, Slug},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct User {
+    /// The person's id.
+    pub id: UserId,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// What people call her.
+    pub name: Name,
+    /// Her address, in lower case; one user of the tenant has it.
+    pub email: String,
+    /// Argon2id in PHC form; none until she set a password.
+    pub password_hash: Option<String>,
+    /// What she may do beyond her roles.
+    pub standing: Standing,
+    /// Whether she may sign in and act.
+    pub active: bool,
+    /// When she was entered.
+    pub created_at: Timestamp,
+}
+
+/// What somebody may do beyond roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Acts through roles.
+    Member,
+    /// All items, templates, roles and settings of the tenant.
+    GovernanceManager,
+    /// The same, and its people.
+    Administrator,
+    /// Creates and suspends tenants, and sees no tenant's content. Only in the platform's own tenant.
+    PlatformOperator,
+}
+
+/// A set of users.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Group {
+    /// The group's id.
+    pub id: GroupId,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// What people call it; one group of the tenant has this name.
+    pub name: Name,
+    /// Its members.
+    pub members: BTreeSet<UserId>,
+}
+
+/// A system that reports source objects.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceNode {
+    /// The node's id.
+    pub id: SourceNodeId,
+    /// Its short name; one node of the tenant has it.
+    pub slug: Slug,
+    /// What people call it.
+    pub name: Name,
+    /// When it was entered.
+    pub created_at: Timestamp,
+}
+
+/// A credential of a machine, or of a user's script.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The key's id, also the first half of what the machine presents.
+    pub id: ApiKeyId,
+    /// What people call it.
+    pub name: Name,
+    /// SHA-256 of the secret half.
+    #[serde(with = "serde_bytes")]
+    pub secret_hash: [u8; 32],
+    /// As whom it acts.
+    pub owner: KeyOwner,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Who made it.
+    pub created_by: Option<UserId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// As whom a key acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyOwner {
+    /// A source node.
+    Node(SourceNodeId),
+    /// A user: with the scope `UserRights` it has her rights, but never reviews.
+    User(UserId),
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Report the node's source objects.
+    Sync,
+    /// Read the governance status of the node's source objects.
+    ReadStatus,
+    /// Ask whether something may be deployed.
+    CheckDeployment,
+    /// Publish, create and operate deployments.
+    Deploy,
+    /// Do what its user may do, reviews and confirmations apart.
+    UserRights,
+}
+
+/// A sign-in that can be refreshed until it ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Session {
+    /// The session's id, also the first half of the refresh token.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// SHA-256 of the secret half of the refresh token that is good now.
+    #[serde(with = "serde_bytes")]
+    pub secret_hash: [u8; 32],
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// When it was ended: by its user, or because a used refresh token came again.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A one-time link with which a person sets a password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PasswordLink {
+    /// The link's id, also the first half of its token.
+    pub id: PasswordLinkId,
+    /// Whose password it sets.
+    pub user: UserId,
+    /// SHA-256 of the secret half of the token.
+    #[serde(with = "serde_bytes")]
+    pub secret_hash: [u8; 32],
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    pub used_at: Option<Timestamp>,
+}
+
+/// The memory of a command that carried an idempotency key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Made from the principal and the key, so that one look-up finds it.
+    pub id: ReceiptId,
+    /// Whose command it was.
+    pub principal: super::access::Principal,
+    /// SHA-256 of the command's input.
+    #[serde(with = "serde_bytes")]
+    pub input_digest: [u8; 32],
+    /// The ids of the objects that were answered.
+    pub outcome: Vec<uuid::Uuid>,
+    /// When it was done.
+    pub at: Timestamp,
+}
+
+/// Everyone who is signed in knows the names of people and groups; administrators change them.
+fn named_by_all(need: Need, view: View<'_>, own: bool) -> Result<Basis, Denied> {
+    let caller = view.caller()?;
+    // A node's key has no business with people.
+    if caller.user.is_none() && caller.system.is_none() {
+        return Err(Denied::NotFound);
+    }
+    match need {
+        Need::Read => Ok(Basis::SignedIn),
+        Need::SelfOrAdminister if own => Ok(Basis::Own),
+        Need::Administer | Need::SelfOrAdminister if caller.administers() => Ok(Basis::Standing),
+        Need::Administer
+        | Need::SelfOrAdminister
+        | Need::Write
+        | Need::Delete
+        | Need::Create(_)
+        | Need::Govern
+        | Need::Member
+        | Need::Sync
+        | Need::Manage
+        | Need::Operate
+        | Need::Deploy
+        | Need::AdministerInfrastructure => Err(Denied::Forbidden(need.right())),
+    }
+}
+
+impl Resource for User {
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        named_by_all(need, view, view.caller()?.person() == Some(self.id))
+    }
+}
+
+impl Resource for Group {
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        named_by_all(need, view, false)
+    }
+}
+
+impl Resource for ApiKey {
+    /// Keys are there for administrators only.
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        if !view.caller()?.administers() {
+            return Err(Denied::NotFound);
+        }
+        named_by_all(need, view, false)
+    }
+}

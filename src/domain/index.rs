@@ -1,0 +1,298 @@
+//! The secondary indexes of a state, and every look-up that rules and pages use.
+//! Never holds what is not derived from the records: it is rebuilt from them at any time.
+
+use super::{
+    field::Person,
+    id::{
+        ApiKeyId, AssignmentRuleId, DeploymentId, GroupId, InfrastructureId, ItemId, ReceiptId, RoleId, SignOffId,
+        SourceNodeId, SourceObjectId, TemplateId, UserId,
+    },
+    identity::{ApiKey, Group, Receipt, SourceNode, User},
+    infrastructure::Infrastructure,
+    item::Item,
+    policy::{AssignmentRule, Grants, Role},
+    record::Record,
+    sign_off::SignOff,
+    source::{SourceKind, SourceObject},
+    state::State,
+    template::{ItemType, Template},
+    text::{ExternalKey, StepKey},
+    time::Timestamp,
+};
+use crate::domain::{access::Principal, deployment::Deployment};
+use imbl::{OrdMap, OrdSet};
+use std::sync::Arc;
+
+/// What finds records by something else than their id.
+#[derive(Clone, Default)]
+pub struct Indexes {
+    users_by_email: OrdMap<Arc<str>, UserId>,
+    groups_of: OrdSet<(UserId, GroupId)>,
+    items_by_type: OrdSet<(ItemType, ItemId)>,
+    children: OrdSet<(ItemId, ItemId)>,
+    sign_offs_of: OrdSet<(ItemId, SignOffId)>,
+    waiting: OrdSet<SignOffId>,
+    sources_by_key: OrdMap<(SourceNodeId, SourceKind, ExternalKey), SourceObjectId>,
+    sources_of: OrdSet<(ItemId, SourceObjectId)>,
+    source_children: OrdSet<(SourceObjectId, SourceObjectId)>,
+    governable: OrdSet<SourceObjectId>,
+    deployments_of: OrdSet<(SourceObjectId, DeploymentId)>,
+    receipts_of: OrdSet<(Principal, Timestamp, ReceiptId)>,
+}
+
+impl Indexes {
+    pub(in crate::domain) fn replace(&mut self, old: Option<&Record>, new: Option<&Record>) {
+        if let Some(old) = old {
+            self.unlist(old);
+        }
+        if let Some(new) = new {
+            self.list(new);
+        }
+    }
+
+    fn list(&mut self, record: &Record) {
+        match record {
+            Record::User(user) => {
+                self.users_by_email.insert(user.email.as_str().into(), user.id);
+            }
+            Record::Group(group) => self.groups_of.extend(group.members.iter().map(|user| (*user, group.id))),
+            Record::Item(item) => {
+                self.items_by_type.insert((item.item_type, item.id));
+                self.children.extend(item.parent.map(|parent| (parent, item.id)));
+            }
+            Record::SignOff(sign_off) => {
+                self.sign_offs_of.insert((sign_off.item, sign_off.id));
+                if sign_off.status().is_waiting() {
+                    self.waiting.insert(sign_off.id);
+                }
+            }
+            Record::SourceObject(source) => {
+                self.sources_by_key.insert((source.node, source.kind, source.key.clone()), source.id);
+                self.sources_of.extend(source.item().map(|item| (item, source.id)));
+                self.source_children.extend(source.parent.map(|parent| (parent, source.id)));
+                if source.is_governable() {
+                    self.governable.insert(source.id);
+                }
+            }
+            Record::Deployment(deployment) => {
+                self.deployments_of.insert((deployment.source, deployment.id));
+            }
+            Record::Receipt(receipt) => {
+                self.receipts_of.insert((receipt.principal, receipt.at, receipt.id));
+            }
+            Record::Tenant(_)
+            | Record::TenantEntry(_)
+            | Record::Role(_)
+            | Record::AssignmentRule(_)
+            | Record::Grants(_)
+            | Record::SourceNode(_)
+            | Record::ApiKey(_)
+            | Record::Session(_)
+            | Record::PasswordLink(_)
+            | Record::Template(_)
+            | Record::InstanceRules(_)
+            | Record::Infrastructure(_) => {}
+        }
+    }
+
+    fn unlist(&mut self, record: &Record) {
+        match record {
+            Record::User(user) => {
+                self.users_by_email.remove(user.email.as_str());
+            }
+            Record::Group(group) => {
+                for user in &group.members {
+                    self.groups_of.remove(&(*user, group.id));
+                }
+            }
+            Record::Item(item) => {
+                self.items_by_type.remove(&(item.item_type, item.id));
+                if let Some(parent) = item.parent {
+                    self.children.remove(&(parent, item.id));
+                }
+            }
+            Record::SignOff(sign_off) => {
+                self.sign_offs_of.remove(&(sign_off.item, sign_off.id));
+                self.waiting.remove(&sign_off.id);
+            }
+            Record::SourceObject(source) => {
+                self.sources_by_key.remove(&(source.node, source.kind, source.key.clone()));
+                if let Some(item) = source.item() {
+                    self.sources_of.remove(&(item, source.id));
+                }
+                if let Some(parent) = source.parent {
+                    self.source_children.remove(&(parent, source.id));
+                }
+                self.governable.remove(&source.id);
+            }
+            Record::Deployment(deployment) => {
+                self.deployments_of.remove(&(deployment.source, deployment.id));
+            }
+            Record::Receipt(receipt) => {
+                self.receipts_of.remove(&(receipt.principal, receipt.at, receipt.id));
+            }
+            Record::Tenant(_)
+            | Record::TenantEntry(_)
+            | Record::Role(_)
+            | Record::AssignmentRule(_)
+            | Record::Grants(_)
+            | Record::SourceNode(_)
+            | Record::ApiKey(_)
+            | Record::Session(_)
+            | Record::PasswordLink(_)
+            | Record::Template(_)
+            | Record::InstanceRules(_)
+            | Record::Infrastructure(_) => {}
+        }
+    }
+}
+
+/// Everything behind one left half of an index of pairs, in the order of the right halves.
+fn pairs<A: Copy + Ord, B: Copy + Ord>(index: &OrdSet<(A, B)>, left: A, least: B) -> impl Iterator<Item = B> + '_ {
+    index.range((left, least)..).take_while(move |(a, _)| *a == left).map(|(_, b)| *b)
+}
+
+macro_rules! by_id {
+    ($($name:ident: $id:ty => $kind:ty),+ $(,)?) => {
+        impl State {
+            $(
+                #[doc = concat!("The [`", stringify!($kind), "`] with this id.")]
+                pub(in crate::domain) fn $name(&self, id: $id) -> Option<&Arc<$kind>> {
+                    self.find(id)
+                }
+            )+
+        }
+    };
+}
+
+by_id! {
+    user: UserId => User,
+    group: GroupId => Group,
+    role: RoleId => Role,
+    source_node: SourceNodeId => SourceNode,
+    api_key: ApiKeyId => ApiKey,
+    template: TemplateId => Template,
+    item: ItemId => Item,
+    sign_off: SignOffId => SignOff,
+    source_object: SourceObjectId => SourceObject,
+    infrastructure: InfrastructureId => Infrastructure,
+    deployment: DeploymentId => Deployment,
+    receipt: ReceiptId => Receipt,
+}
+
+const LEAST: uuid::Uuid = uuid::Uuid::nil();
+
+impl State {
+    /// The user with this address.
+    pub(in crate::domain) fn user_by_email(&self, email: &str) -> Option<&Arc<User>> {
+        self.indexes.users_by_email.get(email).and_then(|id| self.user(*id))
+    }
+
+    /// Whether a user is in a group.
+    pub(in crate::domain) fn is_member(&self, user: UserId, group: GroupId) -> bool {
+        self.indexes.groups_of.contains(&(user, group))
+    }
+
+    /// Every active user whom a list of people names, each once, in order.
+    pub(in crate::domain) fn active_users(&self, people: impl IntoIterator<Item = Person>) -> Vec<UserId> {
+        let mut users = vec![];
+        for person in people {
+            match person {
+                Person::User(user) => users.push(user),
+                Person::Group(group) => users.extend(self.group(group).iter().flat_map(|group| &group.members)),
+            }
+        }
+        users.sort_unstable();
+        users.dedup();
+        users.retain(|user| self.user(*user).is_some_and(|user| user.active));
+        users
+    }
+
+    /// The rules that give roles.
+    pub(in crate::domain) fn assignment_rules(&self) -> impl Iterator<Item = &Arc<AssignmentRule>> {
+        let rules: &OrdMap<AssignmentRuleId, _> = &self.tables.assignment_rules;
+        rules.values()
+    }
+
+    /// The grants of an item type, or the defaults.
+    pub(in crate::domain) fn grants(&self, item_type: ItemType) -> Option<&Grants> {
+        let all = || self.tables.grants.values();
+        let own = all().find(|grants| grants.item_type == Some(item_type));
+        own.or_else(|| all().find(|grants| grants.item_type.is_none())).map(AsRef::as_ref)
+    }
+
+    /// The items of a type, oldest first.
+    pub(in crate::domain) fn items_of_type(&self, item_type: ItemType) -> impl Iterator<Item = &Arc<Item>> {
+        let ids = pairs(&self.indexes.items_by_type, item_type, ItemId::from_uuid(LEAST));
+        ids.filter_map(|id| self.item(id))
+    }
+
+    /// The items directly below an item, oldest first.
+    pub(in crate::domain) fn children(&self, item: ItemId) -> impl Iterator<Item = &Arc<Item>> {
+        pairs(&self.indexes.children, item, ItemId::from_uuid(LEAST)).filter_map(|id| self.item(id))
+    }
+
+    /// The sign-offs of an item.
+    pub(in crate::domain) fn sign_offs_of(&self, item: ItemId) -> impl Iterator<Item = &Arc<SignOff>> {
+        pairs(&self.indexes.sign_offs_of, item, SignOffId::from_uuid(LEAST)).filter_map(|id| self.sign_off(id))
+    }
+
+    /// The sign-off of one step of an item.
+    pub(in crate::domain) fn sign_off_of(&self, item: ItemId, step: &StepKey) -> Option<&Arc<SignOff>> {
+        self.sign_offs_of(item).find(|sign_off| sign_off.step == *step)
+    }
+
+    /// The sign-offs that wait for somebody.
+    pub(in crate::domain) fn waiting_sign_offs(&self) -> impl Iterator<Item = &Arc<SignOff>> {
+        self.indexes.waiting.iter().filter_map(|id| self.sign_off(*id))
+    }
+
+    /// The source object that a node calls by this key.
+    pub(in crate::domain) fn source_by_key(
+        &self,
+        node: SourceNodeId,
+        kind: SourceKind,
+        key: &ExternalKey,
+    ) -> Option<&Arc<SourceObject>> {
+        let id = self.indexes.sources_by_key.get(&(node, kind, key.clone()))?;
+        self.source_object(*id)
+    }
+
+    /// The source node with this short name.
+    pub(in crate::domain) fn source_node_by_slug(&self, slug: &str) -> Option<&Arc<SourceNode>> {
+        self.tables.source_nodes.values().find(|node| node.slug.as_str() == slug)
+    }
+
+    /// The source objects that an item governs.
+    pub(in crate::domain) fn sources_of(&self, item: ItemId) -> impl Iterator<Item = &Arc<SourceObject>> {
+        let ids = pairs(&self.indexes.sources_of, item, SourceObjectId::from_uuid(LEAST));
+        ids.filter_map(|id| self.source_object(id))
+    }
+
+    /// The source objects directly below one.
+    pub(in crate::domain) fn source_children(
+        &self,
+        source: SourceObjectId,
+    ) -> impl Iterator<Item = &Arc<SourceObject>> {
+        let ids = pairs(&self.indexes.source_children, source, SourceObjectId::from_uuid(LEAST));
+        ids.filter_map(|id| self.source_object(id))
+    }
+
+    /// The source objects that could be governed, oldest first.
+    pub(in crate::domain) fn governable(&self) -> impl Iterator<Item = &Arc<SourceObject>> {
+        self.indexes.governable.iter().filter_map(|id| self.source_object(*id))
+    }
+
+    /// The deployments of a source object.
+    pub(in crate::domain) fn deployments_of(&self, source: SourceObjectId) -> impl Iterator<Item = &Arc<Deployment>> {
+        let ids = pairs(&self.indexes.deployments_of, source, DeploymentId::from_uuid(LEAST));
+        ids.filter_map(|id| self.deployment(id))
+    }
+
+    /// The remembered commands of a principal, oldest first.
+    pub(in crate::domain) fn receipts_of(&self, principal: Principal) -> impl Iterator<Item = &Arc<Receipt>> {
+        let least = (principal, Timestamp::from_milliseconds(i64::MIN), ReceiptId::from_uuid(LEAST));
+        let of = self.indexes.receipts_of.range(least..).take_while(move |(owner, _, _)| *owner == principal);
+        of.filter_map(|(_, _, id)| self.receipt(*id))
+    }
+}

@@ -1,0 +1,125 @@
+//! How a view finds records: always closed, or already asked for reading.
+//! Never answers what the viewer may not read: missing and unreadable are the same.
+
+use super::{
+    access::{Denied, Guarded, Resource, View},
+    action::Need,
+    deployment::Deployment,
+    id::{ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SignOffId, SourceObjectId, TemplateId, UserId},
+    identity::{ApiKey, Group, User},
+    infrastructure::Infrastructure,
+    item::Item,
+    record::Entity,
+    sign_off::SignOff,
+    source::SourceObject,
+    template::{ItemType, Template},
+    tenant::Tenant,
+    text::StepKey,
+};
+use std::sync::Arc;
+
+macro_rules! guarded {
+    ($($name:ident: $id:ty => $kind:ty),+ $(,)?) => {
+        impl<'s> View<'s> {
+            $(
+                #[doc = concat!("The [`", stringify!($kind), "`] with this id, closed.")]
+                ///
+                /// # Errors
+                /// `NotFound` when there is none.
+                pub fn $name(self, id: $id) -> Result<Guarded<'s, $kind>, Denied> {
+                    self.guard(self.state().find(id))
+                }
+            )+
+        }
+    };
+}
+
+guarded! {
+    item: ItemId => Item,
+    sign_off: SignOffId => SignOff,
+    source_object: SourceObjectId => SourceObject,
+    template: TemplateId => Template,
+    infrastructure: InfrastructureId => Infrastructure,
+    deployment: DeploymentId => Deployment,
+    user: UserId => User,
+    group: GroupId => Group,
+    api_key: ApiKeyId => ApiKey,
+}
+
+impl<'s> View<'s> {
+    /// The tenant itself, closed.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not founded.
+    pub fn tenant(self) -> Result<Guarded<'s, Tenant>, Denied> {
+        self.guard(self.state().tenant())
+    }
+
+    /// The sign-off of a step of an item, closed.
+    ///
+    /// # Errors
+    /// `NotFound` when the step has none.
+    pub fn sign_off_of(self, item: ItemId, step: &StepKey) -> Result<Guarded<'s, SignOff>, Denied> {
+        self.guard(self.state().sign_off_of(item, step))
+    }
+
+    /// A record, if the viewer may read it now.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none for her, `Unauthenticated` when she no longer stands.
+    pub fn readable<T: Entity + Resource>(self, id: T::Id) -> Result<&'s Arc<T>, Denied> {
+        let record = self.state().find::<T>(id).ok_or(Denied::NotFound)?;
+        self.caller()?;
+        record.may(Need::Read, self)?;
+        Ok(record)
+    }
+
+    /// Those of some records that the viewer may read, in their order.
+    fn readable_of<T: Resource + 's>(
+        self,
+        records: impl Iterator<Item = &'s Arc<T>> + 's,
+    ) -> impl Iterator<Item = &'s Arc<T>> + 's {
+        let stands = self.caller().is_ok();
+        records.filter(move |record| stands && record.may(Need::Read, self).is_ok())
+    }
+
+    /// Every record of a kind that the viewer may read, oldest first.
+    pub fn all<T: Entity + Resource>(self) -> impl Iterator<Item = &'s Arc<T>> + 's {
+        self.readable_of(T::table(self.state()).values())
+    }
+
+    /// The items of a type that the viewer may read, oldest first.
+    pub fn items_of_type(self, item_type: ItemType) -> impl Iterator<Item = &'s Arc<Item>> + 's {
+        self.readable_of(self.state().items_of_type(item_type))
+    }
+
+    /// The items below an item that the viewer may read, oldest first.
+    pub fn children(self, item: ItemId) -> impl Iterator<Item = &'s Arc<Item>> + 's {
+        self.readable_of(self.state().children(item))
+    }
+
+    /// The source objects of an item that the viewer may read.
+    pub fn sources_of(self, item: ItemId) -> impl Iterator<Item = &'s Arc<SourceObject>> + 's {
+        self.readable_of(self.state().sources_of(item))
+    }
+
+    /// The source objects in the inbox that the viewer may read, oldest first.
+    pub fn governable(self) -> impl Iterator<Item = &'s Arc<SourceObject>> + 's {
+        self.readable_of(self.state().governable())
+    }
+
+    /// The deployments of a source object that the viewer may read, oldest first.
+    pub fn deployments_of(self, source: SourceObjectId) -> impl Iterator<Item = &'s Arc<Deployment>> + 's {
+        self.readable_of(self.state().deployments_of(source))
+    }
+
+    /// The sign-offs of an item that the viewer may read.
+    pub fn sign_offs_of(self, item: ItemId) -> impl Iterator<Item = &'s Arc<SignOff>> + 's {
+        self.readable_of(self.state().sign_offs_of(item))
+    }
+
+    /// The sign-offs that wait for somebody and that the viewer may read.
+    pub fn waiting_sign_offs(self) -> impl Iterator<Item = &'s Arc<SignOff>> + 's {
+        self.readable_of(self.state().waiting_sign_offs())
+    }
+}

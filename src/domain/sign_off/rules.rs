@@ -1,0 +1,496 @@
+//! What people do with a sign-off, each a method on the permission it needs.
+//! Never holds a stage's rule: those are the state machine's.
+
+use super::{Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage};
+use crate::domain::{
+    access::{Allowed, Basis, Denied, Resource, Stopped, View},
+    action::{
+        AbandonSignOff, Asks, Decide, DeleteFeedback, EditFeedback, Need, ReadSignOff, RequestFeedback,
+        RequestFinalApproval, ResetSignOff, ResumeSignOff, ReturnToFeedback, SubmitFeedback,
+    },
+    caller::Caller,
+    consequences,
+    event::{EventKind, Notified, Subject},
+    field::{FieldValue, Person},
+    id::{Ids, ReviewId, UserId},
+    item::Item,
+    policy::roles_on,
+    receipt::Outcome,
+    refusal::Refusal,
+    state::{Change, State},
+    template::Membership,
+    text::{FeedbackGroupKey, FieldKey, Text},
+    time::Timestamp,
+    workflow::StepStatus,
+};
+use crate::limits::INHERITANCE_LEVELS_MAX;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Whom of a feedback group to tell; nobody of the groups that are not listed.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// The feedback group, as the caller wrote it.
+    pub group: String,
+    /// Whom of it.
+    pub whom: Whom,
+}
+
+/// Whom of a group to tell.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// All its members.
+    Everyone,
+    /// These of them.
+    Users(Vec<UserId>),
+}
+
+/// Something that was left out, and did not stop the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The user who was not told, being outside the configuration.
+    pub user: UserId,
+    /// The feedback group in question; none for the approvers.
+    pub group: Option<FeedbackGroupKey>,
+}
+
+/// A sign-off that waits, and who was left out.
+#[derive(Clone, Debug)]
+pub struct RequestedFeedback {
+    /// The sign-off.
+    pub sign_off: Arc<SignOff>,
+    /// Whom the request named and the configuration does not.
+    pub warnings: Vec<Warning>,
+}
+
+impl Outcome for RequestedFeedback {
+    fn ids(&self) -> Option<Vec<Uuid>> {
+        self.sign_off.ids()
+    }
+
+    fn again(ids: &[Uuid], view: View<'_>) -> Result<Self, Denied> {
+        Ok(Self { sign_off: Outcome::again(ids, view)?, warnings: vec![] })
+    }
+}
+
+impl Resource for SignOff {
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        let item = view.state().item(self.item).ok_or(Denied::NotFound)?;
+        match need {
+            Need::Member => item.may(Need::Read, view).map(|_| Basis::Membership),
+            Need::Read | Need::Write | Need::Delete => item.may(need, view),
+            Need::Create(_)
+            | Need::Govern
+            | Need::Sync
+            | Need::Manage
+            | Need::Administer
+            | Need::Operate
+            | Need::Deploy
+            | Need::AdministerInfrastructure
+            | Need::SelfOrAdminister => Err(Denied::Forbidden("a right that sign-offs do not have")),
+        }
+    }
+}
+
+/// The active users in a membership, each once, as they are now.
+pub fn members(state: &State, item: &Item, membership: &Membership) -> Vec<UserId> {
+    let named = membership.users.iter().copied().map(Person::User);
+    let groups = membership.groups.iter().copied().map(Person::Group);
+    let own = membership.own_fields.iter().flat_map(|field| people_in(Some(item), field));
+    let project = project_of(state, item);
+    let of_project = membership.project_fields.iter().flat_map(|field| people_in(project, field));
+    let mut users = state.active_users(named.chain(groups).chain(own).chain(of_project));
+    if !membership.roles.is_empty() {
+        let with_role = state.tables.users.values().filter(|user| {
+            let caller = Caller { user: Some(user), key: None, system: None, credential: false };
+            user.active && has_role(state, &caller, item, membership)
+        });
+        users.extend(with_role.map(|user| user.id));
+        users.sort_unstable();
+        users.dedup();
+    }
+    users
+}
+
+/// The active users who may decide.
+pub fn approvers(state: &State, sign_off: &SignOff) -> Vec<UserId> {
+    let item = state.item(sign_off.item);
+    item.map(|item| members(state, item, &sign_off.configuration.approvers)).unwrap_or_default()
+}
+
+/// On what ground a person belongs to a membership now, if she does.
+fn basis(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> Option<MembershipBasis> {
+    let user = caller.person()?;
+    if membership.users.contains(&user) {
+        return Some(MembershipBasis::Named);
+    }
+    if let Some(group) = membership.groups.iter().find(|group| caller.is_in(state, **group)) {
+        return Some(MembershipBasis::Group(*group));
+    }
+    let names = |item: Option<&Item>, field: &FieldKey| {
+        people_in(item, field).into_iter().any(|person| caller.is(state, person))
+    };
+    if let Some(field) = membership.own_fields.iter().find(|field| names(Some(item), field)) {
+        return Some(MembershipBasis::OwnField(field.clone()));
+    }
+    let project = project_of(state, item);
+    if let Some(field) = membership.project_fields.iter().find(|field| names(project, field)) {
+        return Some(MembershipBasis::ProjectField(field.clone()));
+    }
+    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
+    membership.roles.iter().find(|role| roles.contains(role)).map(|role| MembershipBasis::Role(*role))
+}
+
+fn has_role(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> bool {
+    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
+    membership.roles.iter().any(|role| roles.contains(role))
+}
+
+fn people_in(item: Option<&Item>, field: &FieldKey) -> Vec<Person> {
+    item.and_then(|item| item.fields.get(field)).map(FieldValue::people).unwrap_or_default()
+}
+
+/// The governed project that an item belongs to, or is.
+fn project_of<'s>(state: &'s State, item: &'s Item) -> Option<&'s Item> {
+    let mut top = item;
+    for _ in 0..INHERITANCE_LEVELS_MAX {
+        match top.parent.and_then(|parent| state.item(parent)) {
+            Some(parent) => top = parent,
+            None => break,
+        }
+    }
+    Some(top)
+}
+
+impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
+    fn item(&self) -> Result<&Arc<Item>, Denied> {
+        self.state().item(self.item).ok_or(Denied::NotFound)
+    }
+
+    fn live_item(&self) -> Result<&Arc<Item>, Stopped> {
+        let item = self.item()?;
+        item.must_be_live()?;
+        Ok(item)
+    }
+
+    fn step_must_be_ongoing(&self, item: &Item) -> Result<(), Refusal> {
+        match item.workflow.status(&self.step) {
+            Some(StepStatus::Ongoing) => Ok(()),
+            Some(StepStatus::NotStarted | StepStatus::Finished) | None => {
+                Err(Refusal::StepNotOngoing { step: self.step.clone() })
+            }
+        }
+    }
+
+    /// The person who asks, and why she belongs to `membership`; `outside` says what she is not.
+    fn member(&self, membership: &Membership, outside: Refusal) -> Result<(UserId, MembershipBasis), Stopped> {
+        let caller = self.caller()?;
+        if caller.key.is_some() {
+            return Err(Refusal::KeysDoNotReview {}.into());
+        }
+        let basis = basis(self.state(), &caller, self.live_item()?, membership);
+        Ok(caller.person().zip(basis).ok_or(outside)?)
+    }
+
+    fn approver(&self) -> Result<(UserId, MembershipBasis), Stopped> {
+        self.member(&self.configuration.approvers, Refusal::NotAnApprover {})
+    }
+
+    fn reviewer(&self, path: &str, group: &str) -> Result<(UserId, FeedbackGroupKey, MembershipBasis), Stopped> {
+        let key = FeedbackGroupKey::parse(path, group)?;
+        let found = self.group(&key).ok_or_else(|| Refusal::UnknownFeedbackGroup { path: path.to_owned() })?;
+        let (user, basis) = self.member(&found.members, Refusal::NotAReviewer { group: group.to_owned() })?;
+        Ok((user, key, basis))
+    }
+
+    /// The change of this sign-off to its next stage, with whatever statuses and health follow.
+    fn moved(&self, next: SignOff, event: EventKind) -> Change<Arc<SignOff>> {
+        let mut draft = self.draft();
+        let sign_off = draft.put(next, Subject::Item(self.item), event);
+        consequences::of_sign_off(&mut draft, self.state(), self.item);
+        draft.done(sign_off)
+    }
+
+    /// Whom of `all` the caller listed, and whom he listed besides.
+    fn told(&self, listed: &Whom, all: Vec<UserId>) -> (Vec<UserId>, Vec<UserId>) {
+        match listed {
+            Whom::Everyone => (all, vec![]),
+            Whom::Users(users) => users.iter().partition(|user| all.contains(user)),
+        }
+    }
+}
+
+impl Allowed<'_, ReadSignOff, SignOff> {
+    /// Who may give feedback for a group now.
+    pub fn reviewers(&self, group: &FeedbackGroupKey) -> Vec<UserId> {
+        let item = self.item().ok();
+        let found = self.group(group);
+        item.zip(found).map(|(item, group)| members(self.state(), item, &group.members)).unwrap_or_default()
+    }
+
+    /// Who may decide now.
+    pub fn approvers(&self) -> Vec<UserId> {
+        approvers(self.state(), self)
+    }
+}
+
+impl Allowed<'_, RequestFeedback, SignOff> {
+    /// S1: asks the reviewers and tells those in `notify`; the step must be ongoing.
+    ///
+    /// # Errors
+    /// `STEP_NOT_ONGOING`, `NO_FEEDBACK_GROUP`, `UNKNOWN_FEEDBACK_GROUP`, or the stage's refusal.
+    pub fn request_feedback(self, notify: &[Notify], now: Timestamp) -> Result<Change<RequestedFeedback>, Stopped> {
+        let item = self.live_item()?;
+        let stage = self.stage.clone().request_feedback(self.caller()?.user_id(), now)?;
+        self.step_must_be_ongoing(item)?;
+        if self.configuration.feedback_groups.is_empty() {
+            return Err(Refusal::NoFeedbackGroup {}.into());
+        }
+        let (mut notified, mut warnings) = (vec![], vec![]);
+        for (n, asked) in notify.iter().enumerate() {
+            let path = format!("notify.{n}.group");
+            let key = FeedbackGroupKey::parse(&path, &asked.group)?;
+            let group = self.group(&key).ok_or(Refusal::UnknownFeedbackGroup { path })?;
+            let (users, outside) = self.told(&asked.whom, members(self.state(), item, &group.members));
+            warnings.extend(outside.into_iter().map(|user| Warning { user, group: Some(key.clone()) }));
+            notified.push(Notified { group: key, users });
+        }
+        let event = EventKind::FeedbackRequested { sign_off: self.id, step: self.step.clone(), notified };
+        Ok(self.moved(self.at(stage), event).map(|sign_off| RequestedFeedback { sign_off, warnings }))
+    }
+}
+
+impl Allowed<'_, RequestFinalApproval, SignOff> {
+    /// S2 and S3: asks the approvers and tells `whom`; somebody must be able to decide.
+    ///
+    /// # Errors
+    /// `STEP_NOT_ONGOING`, `NO_APPROVER`, or the stage's refusal.
+    pub fn request_final_approval(self, whom: &Whom, now: Timestamp) -> Result<Change<RequestedFeedback>, Stopped> {
+        let item = self.live_item()?;
+        let stage = self.stage.clone().request_approval(self.caller()?.user_id(), now)?;
+        self.step_must_be_ongoing(item)?;
+        let approvers = approvers(self.state(), &self);
+        if approvers.is_empty() {
+            return Err(Refusal::NoApprover {}.into());
+        }
+        let (notified, outside) = self.told(whom, approvers);
+        let warnings = outside.into_iter().map(|user| Warning { user, group: None }).collect();
+        let event = EventKind::FinalApprovalRequested { sign_off: self.id, step: self.step.clone(), notified };
+        Ok(self.moved(self.at(stage), event).map(|sign_off| RequestedFeedback { sign_off, warnings }))
+    }
+}
+
+impl Allowed<'_, SubmitFeedback, SignOff> {
+    /// A member of a feedback group says what she found.
+    ///
+    /// # Errors
+    /// `NOT_A_REVIEWER`, `KEYS_DO_NOT_REVIEW`, or the stage's refusal.
+    pub fn submit_feedback(
+        self,
+        group: &str,
+        status: FeedbackStatus,
+        comment: Text,
+        ids: &dyn Ids,
+        now: Timestamp,
+    ) -> Result<Change<Arc<SignOff>>, Stopped> {
+        let (author, group, basis) = self.reviewer("group", group)?;
+        let id = ReviewId::new(ids);
+        let event = EventKind::FeedbackSubmitted {
+            sign_off: self.id,
+            review: id,
+            group: group.clone(),
+            status,
+            comment: comment.clone(),
+        };
+        let feedback = Feedback { id, author, group, status, comment, basis, at: now, edited_at: None };
+        let stage = self.stage.clone().review(|all| {
+            all.push(feedback);
+            Ok(())
+        })?;
+        Ok(self.moved(self.at(stage), event))
+    }
+}
+
+/// The caller's own feedback among all, or which rule hides it from her.
+fn own(all: &mut [Feedback], review: ReviewId, author: Option<UserId>) -> Result<(usize, &mut Feedback), Refusal> {
+    let found = all.iter_mut().enumerate().find(|(_, feedback)| feedback.id == review);
+    let (at, feedback) = found.ok_or_else(|| Refusal::UnknownFeedback { path: "reviewId".to_owned() })?;
+    if Some(feedback.author) == author { Ok((at, feedback)) } else { Err(Refusal::NotTheAuthor {}) }
+}
+
+impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
+    /// The author of a feedback, still a member of its group; nobody else touches it.
+    fn author_of(&self, review: ReviewId) -> Result<Feedback, Stopped> {
+        let mut all = self.stage.round().map(|round| round.feedback.clone()).unwrap_or_default();
+        let (_, feedback) = own(&mut all, review, self.caller()?.person())?;
+        let feedback = feedback.clone();
+        self.reviewer("group", feedback.group.as_str())?;
+        Ok(feedback)
+    }
+}
+
+impl Allowed<'_, EditFeedback, SignOff> {
+    /// The author says something else.
+    ///
+    /// # Errors
+    /// `UNKNOWN_FEEDBACK`, `NOT_THE_AUTHOR`, `NOT_A_REVIEWER`, or the stage's refusal.
+    pub fn edit_feedback(
+        self,
+        review: ReviewId,
+        status: FeedbackStatus,
+        comment: Text,
+        now: Timestamp,
+    ) -> Result<Change<Arc<SignOff>>, Stopped> {
+        let feedback = self.author_of(review)?;
+        let event = EventKind::FeedbackEdited {
+            sign_off: self.id,
+            review,
+            group: feedback.group,
+            status,
+            comment: comment.clone(),
+        };
+        let stage = self.stage.clone().review(|all| {
+            let (_, feedback) = own(all, review, Some(feedback.author))?;
+            (feedback.status, feedback.comment, feedback.edited_at) = (status, comment, Some(now));
+            Ok(())
+        })?;
+        Ok(self.moved(self.at(stage), event))
+    }
+}
+
+impl Allowed<'_, DeleteFeedback, SignOff> {
+    /// The author takes it back.
+    ///
+    /// # Errors
+    /// `UNKNOWN_FEEDBACK`, `NOT_THE_AUTHOR`, `NOT_A_REVIEWER`, or the stage's refusal.
+    pub fn delete_feedback(self, review: ReviewId) -> Result<Change<Arc<SignOff>>, Stopped> {
+        let feedback = self.author_of(review)?;
+        let stage = self.stage.clone().review(|all| {
+            let (at, _) = own(all, review, Some(feedback.author))?;
+            all.remove(at);
+            Ok(())
+        })?;
+        let event = EventKind::FeedbackDeleted { sign_off: self.id, review, group: feedback.group };
+        Ok(self.moved(self.at(stage), event))
+    }
+}
+
+impl Allowed<'_, ReturnToFeedback, SignOff> {
+    /// S4: an approver wants the reviewers to look again.
+    ///
+    /// # Errors
+    /// `NOT_AN_APPROVER`, or the stage's refusal.
+    pub fn return_to_feedback(self) -> Result<Change<Arc<SignOff>>, Stopped> {
+        self.approver()?;
+        let stage = self.stage.clone().return_to_feedback()?;
+        let event = EventKind::ReturnedToFeedback { sign_off: self.id, step: self.step.clone() };
+        Ok(self.moved(self.at(stage), event))
+    }
+}
+
+/// What an approver says.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The decision.
+    pub decision: Decision,
+    /// The words that go with it.
+    pub comment: Text,
+    /// The digest of the content that the approver saw, where he says so.
+    pub expected_digest: Option<String>,
+}
+
+impl Allowed<'_, Decide, SignOff> {
+    /// S5: an approver decides; the decision binds the content as it is now.
+    ///
+    /// # Errors
+    /// `NOT_AN_APPROVER`, `KEYS_DO_NOT_REVIEW`, `SEPARATION_OF_DUTIES`, `CONTENT_CHANGED`, or the stage's refusal.
+    pub fn decide(self, verdict: Verdict, ids: &dyn Ids, now: Timestamp) -> Result<Change<Arc<SignOff>>, Stopped> {
+        let (author, basis) = self.approver()?;
+        let Verdict { decision, comment, expected_digest } = verdict;
+        let sources = self.state().sources_of(self.item);
+        let content_digest = sources.filter_map(|source| source.content_digest.clone()).next();
+        let review = FinalReview {
+            id: ReviewId::new(ids),
+            author,
+            decision,
+            comment: comment.clone(),
+            basis,
+            content_digest: content_digest.clone(),
+            at: now,
+        };
+        let stage = self.stage.clone().decide(review)?;
+        self.duties_must_be_separate(author, &stage)?;
+        if let Some(expected) = expected_digest
+            && content_digest.as_ref() != Some(&expected)
+        {
+            let current = content_digest.unwrap_or_else(|| "none".to_owned());
+            return Err(Refusal::ContentChanged { expected, current }.into());
+        }
+        let (step, cycle) = (self.step.clone(), self.cycle);
+        let event = EventKind::Decided { sign_off: self.id, step, cycle, decision, comment, content_digest };
+        Ok(self.moved(self.at(stage), event))
+    }
+
+    fn duties_must_be_separate(&self, approver: UserId, stage: &Stage) -> Result<(), Refusal> {
+        let separated = self.state().tenant().is_some_and(|tenant| tenant.settings.requester_may_not_approve);
+        let requested = stage.round().is_some_and(|round| round.requesters.contains(&approver));
+        if separated && requested {
+            return Err(Refusal::SeparationOfDuties { pair: "whoever requested the review may not decide it" });
+        }
+        Ok(())
+    }
+}
+
+impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
+    /// Whoever may write the item, or decide on it.
+    fn writer_or_approver(&self) -> Result<(), Stopped> {
+        if self.view().rights(self.live_item()?)?.may_write() { Ok(()) } else { self.approver().map(|_| ()) }
+    }
+}
+
+impl Allowed<'_, AbandonSignOff, SignOff> {
+    /// S6: gives a waiting sign-off up.
+    ///
+    /// # Errors
+    /// `NOT_AN_APPROVER` for whoever may not write either, or the stage's refusal.
+    pub fn abandon(self) -> Result<Change<Arc<SignOff>>, Stopped> {
+        self.writer_or_approver()?;
+        let stage = self.stage.clone().abandon()?;
+        let event = EventKind::SignOffAbandoned { sign_off: self.id, step: self.step.clone() };
+        Ok(self.moved(self.at(stage), event))
+    }
+}
+
+impl Allowed<'_, ResumeSignOff, SignOff> {
+    /// S7: takes an abandoned sign-off up again.
+    ///
+    /// # Errors
+    /// `NOT_AN_APPROVER` for whoever may not write either, or the stage's refusal.
+    pub fn resume(self) -> Result<Change<Arc<SignOff>>, Stopped> {
+        self.writer_or_approver()?;
+        let stage = self.stage.clone().resume()?;
+        let event = EventKind::SignOffResumed { sign_off: self.id, step: self.step.clone() };
+        Ok(self.moved(self.at(stage), event))
+    }
+}
+
+impl Allowed<'_, ResetSignOff, SignOff> {
+    /// S8: begins a new cycle, with the template's present configuration where `reload` says so.
+    ///
+    /// # Errors
+    /// `INVALID_TRANSITION` while somebody is waited for: abandon first.
+    pub fn reset(self, reload: bool) -> Result<Change<Arc<SignOff>>, Stopped> {
+        let item = self.live_item()?;
+        let (stage, reviews) = self.stage.clone().reset()?;
+        let template = self.state().template(item.template).filter(|_| reload);
+        let configuration = template.and_then(|template| template.step(&self.step)?.sign_off.clone());
+        let next = SignOff {
+            cycle: self.cycle + 1,
+            configuration: configuration.unwrap_or_else(|| Arc::clone(&self.configuration)),
+            ..self.at(stage)
+        };
+        let (step, cycle) = (self.step.clone(), self.cycle);
+        let event = EventKind::SignOffReset { sign_off: self.id, step, cycle, reviews };
+        Ok(self.moved(next, event))
+    }
+}

@@ -1,0 +1,242 @@
+//! The only handle to data: one viewer's, and so one tenant's.
+//! Never names a tenant by argument, and never answers before what it answers is durable.
+
+use super::{
+    Store,
+    fault::{Failed, Fault},
+    index::Numbers,
+    open::decode_record,
+    queue::{Job, Settled, Work},
+    slot::{Entry, Slot, Snapshot, Version},
+    turn::Turn,
+};
+use crate::domain::{
+    access::Viewer,
+    receipt::{self, Idempotency, Outcome},
+};
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+/// What one viewer may reach: her tenant's state, its history, and the writer.
+#[derive(Clone)]
+pub struct Data {
+    pub(super) store: Store,
+    pub(super) viewer: Arc<Viewer>,
+}
+
+/// A durable outcome.
+pub struct Committed<R> {
+    /// What the command answers.
+    pub outcome: R,
+    /// The state after the command's group.
+    pub snapshot: Snapshot,
+    /// The number of the command's commit, or of the newest before it when it changed nothing.
+    pub number: u64,
+}
+
+impl<R> Committed<R> {
+    /// The same with another outcome.
+    pub fn map<U>(self, map: impl FnOnce(R) -> U) -> Committed<U> {
+        Committed { outcome: map(self.outcome), snapshot: self.snapshot, number: self.number }
+    }
+}
+
+impl Data {
+    /// The newest version; loaded first when nobody has used the tenant for a while.
+    ///
+    /// # Errors
+    /// `Unreadable` when it cannot be loaded, `Stopping` when the server stops.
+    pub async fn read(&self) -> Result<Snapshot, Fault> {
+        let slot = self.slot();
+        slot.touch(self.store.inner.clock.now());
+        Ok(Snapshot::new(self.version(&slot).await?, Arc::clone(&self.viewer)))
+    }
+
+    async fn version(&self, slot: &Slot) -> Result<Arc<Version>, Fault> {
+        if let Some(version) = slot.version.load_full() {
+            return Ok(version);
+        }
+        let (waiter, arrived) = oneshot::channel();
+        self.store.inner.queue.call(Work::Need(self.viewer.tenant(), waiter));
+        arrived.await.map_err(|_| Fault::Stopping)?
+    }
+
+    fn slot(&self) -> Arc<Slot> {
+        self.store.inner.slots.slot(self.viewer.tenant())
+    }
+
+    /// Has a command decided by the writer; answers once its group is durable.
+    /// With `asked`, a command that was done before is not done again, and answers what it answered.
+    ///
+    /// # Errors
+    /// Whatever the command answers, also only once the group on which it rests is durable; or a fault.
+    pub async fn write<R>(
+        &self,
+        asked: Option<Idempotency>,
+        command: impl FnOnce(&mut Turn<'_>) -> Result<R, Failed> + Send + 'static,
+    ) -> Result<Committed<R>, Failed>
+    where
+        R: Outcome + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let viewer = Arc::clone(&self.viewer);
+        let decide = Box::new(move |turn: &mut Turn<'_>| {
+            let decided = once(turn, asked.as_ref(), command);
+            let stands = decided.is_ok();
+            let settle = Box::new(move |settled: Settled| {
+                let outcome = match settled {
+                    Settled::Failed(fault) => Err(fault.into()),
+                    Settled::Durable { version, number } => {
+                        decided.map(|outcome| Committed { outcome, snapshot: Snapshot::new(version, viewer), number })
+                    }
+                };
+                // Whoever has gone away needs no answer: the command stands all the same.
+                answer.send(outcome).ok();
+            });
+            (stands, settle as _)
+        });
+        let job = Job { viewer: Arc::clone(&self.viewer), decide };
+        self.store.inner.queue.push(self.viewer.tenant(), job)?;
+        answered.await.unwrap_or(Err(Failed::Fault(Fault::Panicked)))
+    }
+
+    /// Waits for the tenant's head to move; register before reading, or a wake-up is lost.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.slot().head.subscribe()
+    }
+
+    /// The tenant's past.
+    pub fn history(&self) -> History {
+        History { store: self.store.clone(), viewer: Arc::clone(&self.viewer), slot: self.slot() }
+    }
+}
+
+/// Runs a command, or recalls what it did.
+fn once<R: Outcome>(
+    turn: &mut Turn<'_>,
+    asked: Option<&Idempotency>,
+    command: impl FnOnce(&mut Turn<'_>) -> Result<R, Failed>,
+) -> Result<R, Failed> {
+    let Some(asked) = asked else { return command(turn) };
+    if let Some(outcome) = receipt::recall(turn.view(), asked, turn.now())? {
+        return Ok(outcome);
+    }
+    let outcome = command(turn)?;
+    if let (Some(ids), Some(action)) = (outcome.ids(), turn.landed.first().map(|landed| landed.action)) {
+        let remembered = receipt::remember(turn.view(), action, asked, ids, turn.now());
+        turn.stage(remembered)?;
+    }
+    Ok(outcome)
+}
+
+/// A tenant's past: every commit, in order. Whoever reads it filters by what the viewer may see.
+#[derive(Clone)]
+pub struct History {
+    store: Store,
+    viewer: Arc<Viewer>,
+    slot: Arc<Slot>,
+}
+
+impl History {
+    /// The commits after `number`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unreadable` when the journal or the index cannot be read.
+    pub async fn after(&self, number: u64, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
+        // The tail is read first: what it does not hold, the index does.
+        let tail = self.slot.tail_after(number);
+        if tail.first().is_some_and(|first| first.number == number + 1) {
+            return Ok(tail.into_iter().take(limit).collect());
+        }
+        let this = self.clone();
+        let older = blocking(move || {
+            let places = this.store.inner.index.places(this.viewer.tenant(), number, limit);
+            places.map_err(unreadable)?.into_iter().map(|(number, place)| this.entry(number, place)).collect()
+        });
+        let mut entries: Vec<Arc<Entry>> = older.await?;
+        let last = entries.last().map_or(number, |entry| entry.number);
+        entries.extend(tail.into_iter().filter(|entry| entry.number > last));
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    /// The commits that concern an entity, newest first, before `number` (none: from the newest), at most `limit`.
+    ///
+    /// # Errors
+    /// `Unreadable` when the journal or the index cannot be read.
+    pub async fn of(&self, entity: Uuid, before: Option<u64>, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
+        let before = before.unwrap_or(u64::MAX);
+        let tail = self.slot.tail_after(0);
+        let begin = tail.first().map_or(u64::MAX, |first| first.number);
+        let newest = tail.into_iter().rev().filter(|entry| entry.number < before && entry.mentions(entity));
+        let mut entries: Vec<Arc<Entry>> = newest.take(limit).collect();
+        if entries.len() < limit {
+            let (this, missing) = (self.clone(), limit - entries.len());
+            let older = blocking(move || {
+                let from = Numbers::Before(before.min(begin));
+                let numbers = this.store.inner.index.mentions(this.viewer.tenant(), entity, from, missing);
+                let numbers = numbers.map_err(unreadable)?.into_iter();
+                numbers.map(|number| this.numbered(number)).collect::<Result<Vec<_>, _>>()
+            });
+            entries.extend(older.await?);
+        }
+        Ok(entries)
+    }
+
+    /// The commits before `number` (none: from the newest), newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unreadable` when the journal or the index cannot be read.
+    pub async fn before(&self, number: Option<u64>, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
+        let newest = *self.slot.head.borrow();
+        let below = number.unwrap_or(u64::MAX).min(newest.saturating_add(1));
+        let from = below.saturating_sub(1).saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX));
+        let mut entries = self.after(from, limit).await?;
+        entries.retain(|entry| entry.number < below);
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The number of the newest commit that is visible.
+    pub fn newest(&self) -> u64 {
+        *self.slot.head.borrow()
+    }
+
+    fn numbered(&self, number: u64) -> Result<Arc<Entry>, Fault> {
+        let place = self.store.inner.index.place(self.viewer.tenant(), number).map_err(unreadable)?;
+        self.entry(number, place.ok_or(Fault::Unreadable)?)
+    }
+
+    fn entry(&self, number: u64, place: super::journal::Place) -> Result<Arc<Entry>, Fault> {
+        let record = self.store.inner.reader.record(place).map_err(unreadable)?;
+        if record.tenant != self.viewer.tenant() || record.number != number {
+            return Err(unreadable("the index names the wrong place"));
+        }
+        let commit = decode_record(&self.store.inner.keys, &record).map_err(unreadable)?;
+        let commit = commit.ok_or(Fault::Unreadable)?;
+        Ok(Arc::new(Entry { number, at: record.at, commit }))
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Fault {
+    tracing::error!(%error, "the past cannot be read");
+    Fault::Unreadable
+}
+
+/// Reads the disk off the runtime's threads.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(Fault::Panicked))
+}
+
+impl Store {
+    /// What a viewer may reach.
+    pub fn of(&self, viewer: &Arc<Viewer>) -> Data {
+        Data { store: self.clone(), viewer: Arc::clone(viewer) }
+    }
+
+    /// Whether writing stopped after a failed sync, or the index failed: an operator has to restart the server.
+    pub fn is_impaired(&self) -> bool {
+        self.inner.stopped.load(Ordering::Acquire) || self.inner.broken.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,257 @@
+//! Opens the journal: repairs what a crash may leave, refuses what a crash cannot explain, and
+//! replays the rest. A group is written only after the one before it was synced, so that only
+//! the last one may be torn; damage anywhere else was acknowledged and stops the server.
+//! Never cuts anything that a whole group follows, or that a checkpoint covers.
+
+use super::cursor::Cursor;
+use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, find_group};
+use super::segment::{self, NotBegun};
+use super::walk::{OpenError, Replayed, Unreplayed, Walk, damaged};
+use super::{Checkpoint, FileJournal, Hash, Head, JournalReader, Place};
+use crate::domain::id::TenantId;
+use crate::limits::JOURNAL_SEGMENT_BYTES_MAX;
+use crate::store::disk::Disk;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How a journal is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The size at which another segment is begun, in bytes.
+    pub segment_bytes_max: u64,
+    /// The log epoch of a journal that does not exist yet: random bytes.
+    pub new_epoch: [u8; 16],
+}
+
+impl Settings {
+    /// The server's settings.
+    pub const fn new(new_epoch: [u8; 16]) -> Self {
+        Self { segment_bytes_max: JOURNAL_SEGMENT_BYTES_MAX, new_epoch }
+    }
+}
+
+/// What the index remembers of the journal.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The last group that the index holds.
+    pub checkpoint: Checkpoint,
+    /// The head of every tenant at that group.
+    pub heads: BTreeMap<TenantId, Head>,
+}
+
+/// What opening found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// How many bytes of an unfinished last group or segment were removed.
+    pub bytes_cut: u64,
+    /// How many groups were read and verified.
+    pub groups: u64,
+    /// How many records were replayed.
+    pub records: u64,
+}
+
+impl FileJournal {
+    /// Opens the journal in a directory, beginning it where there is none, and replays what comes
+    /// after the checkpoint, or everything without one. The replay may see records before an
+    /// error is found behind them: after an error, drop what was replayed.
+    ///
+    /// # Errors
+    /// [`OpenError`]. After `CheckpointUnknown` open again without checkpoint.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        from: Option<Known>,
+        replay: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+    ) -> Result<(Self, Opened), OpenError> {
+        segment::remove_unfinished(disk.as_ref())?;
+        disk.sync_directory()?;
+        let from = from.filter(|known| known.checkpoint.group > 0);
+        let mut segments = segment::list(disk.as_ref())?;
+        let unfinished = torn_segment(disk.as_ref(), &mut segments, from.as_ref())?;
+        if segments.is_empty() {
+            if let Some(Known { checkpoint, .. }) = from {
+                return Err(damaged(checkpoint.end.segment, 0, missing(checkpoint)));
+            }
+            if let Some((first, _)) = unfinished.filter(|(first, _)| *first > 1) {
+                return Err(damaged(first, 0, "the segments before this one are gone"));
+            }
+            begin_first(disk.as_ref(), settings.new_epoch)?;
+            segments.push(1);
+        }
+        let (heads, checkpoint) =
+            from.map_or_else(|| (BTreeMap::new(), None), |known| (known.heads, Some(known.checkpoint)));
+        let mut walk = Walk::new(heads, checkpoint, replay);
+        let mut end = follow(disk.as_ref(), &segments, checkpoint, &mut walk)?;
+        let mut bytes_cut = cut_torn_group(&mut end, &walk, unfinished.is_some())?;
+        if let Some((first, length)) = unfinished {
+            // The first of all was replaced already.
+            if first != end.tail.segment {
+                disk.remove(&segment::name(first))?;
+                disk.sync_directory()?;
+            }
+            bytes_cut = bytes_cut.saturating_add(length);
+        }
+        if walk.groups > 0 && walk.last.end == end.tail {
+            write_again(&mut end.cursor, &walk.last)?;
+        }
+        let opened = Opened { bytes_cut, groups: walk.groups, records: walk.records };
+        let journal = Self {
+            reader: JournalReader::new(Arc::clone(&disk)),
+            disk,
+            segment_bytes_max: settings.segment_bytes_max,
+            epoch: end.epoch,
+            file: Arc::clone(end.cursor.file()),
+            tail: end.tail,
+            last: walk.last,
+            heads: walk.heads,
+            stopped: false,
+        };
+        Ok((journal, opened))
+    }
+}
+
+/// The last segment, and how far it is sound.
+struct End {
+    cursor: Cursor,
+    epoch: [u8; 16],
+    tail: Place,
+}
+
+/// Follows all segments from the checkpoint on. All but the last must be sound to their ends.
+fn follow(
+    disk: &dyn Disk,
+    segments: &[u64],
+    checkpoint: Option<Checkpoint>,
+    walk: &mut Walk<'_>,
+) -> Result<End, OpenError> {
+    let mut end: Option<End> = None;
+    for first in segments.iter().copied() {
+        let (cursor, header, begin) = match checkpoint {
+            Some(known) if first < known.end.segment => continue,
+            Some(known) if first == known.end.segment => {
+                let (cursor, header) = resume(disk, known)?;
+                (cursor, header, known.end.offset)
+            }
+            Some(known) if end.is_none() => return Err(elsewhere(known, segments)),
+            Some(_) | None => {
+                let (cursor, header) = walk.enter(disk, first)?;
+                (cursor, header, SEGMENT_HEADER_BYTES as u64)
+            }
+        };
+        let mut this = End { cursor, epoch: header.epoch, tail: Place { segment: first, offset: begin } };
+        this.tail.offset = walk.groups(&mut this.cursor, first, begin, u64::MAX)?;
+        if this.tail.offset < this.cursor.length() && segments.last() != Some(&first) {
+            return Err(followed(&this, walk));
+        }
+        end = Some(this);
+    }
+    end.ok_or_else(|| {
+        checkpoint.map_or_else(|| damaged(1, 0, "the journal has no segments"), |known| elsewhere(known, segments))
+    })
+}
+
+/// A crash while a segment was begun may leave one without a sound header and with nothing behind
+/// it. Takes it off the list; answers its number and length in bytes.
+fn torn_segment(
+    disk: &dyn Disk,
+    segments: &mut Vec<u64>,
+    from: Option<&Known>,
+) -> Result<Option<(u64, u64)>, OpenError> {
+    let Some(first) = segments.last().copied() else {
+        return Ok(None);
+    };
+    let file = disk.open(&segment::name(first))?;
+    let length = file.length()?;
+    if length > SEGMENT_HEADER_BYTES as u64 {
+        return Ok(None);
+    }
+    let Err(what) = segment::header(file.as_ref(), first)? else {
+        return Ok(None);
+    };
+    if from.is_some_and(|known| known.checkpoint.group >= first) {
+        return Err(damaged(first, 0, what));
+    }
+    segments.pop();
+    Ok(Some((first, length)))
+}
+
+fn begin_first(disk: &dyn Disk, epoch: [u8; 16]) -> Result<(), OpenError> {
+    let header = SegmentHeader { epoch, first_group: 1, previous: Hash::ZERO };
+    match segment::begin(disk, &header) {
+        Ok(_) => Ok(()),
+        Err(NotBegun::Refused(error) | NotBegun::Unknown(error)) => Err(OpenError::Disk(error)),
+    }
+}
+
+/// Opens the checkpoint's segment and checks that its group is there.
+fn resume(disk: &dyn Disk, known: Checkpoint) -> Result<(Cursor, SegmentHeader), OpenError> {
+    let Place { segment: first, offset: end } = known.end;
+    let mut cursor = Cursor::new(disk.open(&segment::name(first))?)?;
+    let header = segment::header(cursor.file().as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
+    if cursor.length() < end {
+        return Err(damaged(first, cursor.length(), missing(known)));
+    }
+    let Some((group, _)) = cursor.group(known.begin)? else {
+        let what = format!("group {}, which was acknowledged, is damaged", known.group);
+        return Err(damaged(first, known.begin, what));
+    };
+    let found = (group.number, group.hash, known.begin.saturating_add(group.length()));
+    if found != (known.group, known.hash, end) {
+        return Err(OpenError::CheckpointUnknown { group: known.group });
+    }
+    Ok((cursor, header))
+}
+
+/// The checkpoint's segment is not there: either the log is another one, which reaches that far
+/// in other segments, or its end was removed.
+fn elsewhere(known: Checkpoint, segments: &[u64]) -> OpenError {
+    if segments.last().is_some_and(|first| *first > known.group) {
+        OpenError::CheckpointUnknown { group: known.group }
+    } else {
+        damaged(known.end.segment, 0, missing(known))
+    }
+}
+
+fn missing(known: Checkpoint) -> String {
+    format!("the journal ends before group {}, which was acknowledged", known.group)
+}
+
+/// Cuts what is no whole group off the last segment, unless it cannot have been torn: a whole
+/// group follows it, or a segment was begun after it. Answers how many bytes were cut.
+fn cut_torn_group(end: &mut End, walk: &Walk<'_>, another: bool) -> Result<u64, OpenError> {
+    let Place { segment, offset } = end.tail;
+    let length = end.cursor.length().saturating_sub(offset);
+    if length == 0 {
+        return Ok(0);
+    }
+    if another {
+        return Err(followed(end, walk));
+    }
+    if let Some((skipped, later)) = find_group(end.cursor.bytes(offset, length)?) {
+        let group = walk.last.group.saturating_add(1);
+        let later = later.number;
+        let at = offset.saturating_add(skipped as u64);
+        let what = format!("group {group} is damaged, and group {later} follows at offset {at}");
+        return Err(damaged(segment, offset, what));
+    }
+    end.cursor.file().truncate(offset)?;
+    end.cursor.file().sync_data()?;
+    Ok(length)
+}
+
+fn followed(end: &End, walk: &Walk<'_>) -> OpenError {
+    let group = walk.last.group.saturating_add(1);
+    let what = format!("group {group} is damaged, and another segment follows");
+    damaged(end.tail.segment, end.tail.offset, what)
+}
+
+/// Nobody knows whether the last group reached the disk: the process may have died before its
+/// sync, or after a sync that failed and left the pages clean in memory. Written again, its pages
+/// are dirty, so that this sync means something.
+fn write_again(cursor: &mut Cursor, last: &Checkpoint) -> Result<(), OpenError> {
+    let length = last.end.offset.saturating_sub(last.begin);
+    let bytes = cursor.bytes(last.begin, length)?.to_vec();
+    cursor.file().write_at(&bytes, last.begin)?;
+    cursor.file().sync_data()?;
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Follows both chains through the segments, record by record: at the start, and to verify.
+//! Never changes a byte: what a bad group means is decided by who walks.
+
+use super::cursor::Cursor;
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, decode_record};
+use super::{Checkpoint, Hash, Head, Place, Record, segment};
+use crate::domain::id::TenantId;
+use crate::store::disk::Disk;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+
+/// What was read and verified, in the order in which it was written.
+#[derive(Debug)]
+pub enum Replayed {
+    /// A record.
+    Record {
+        /// Where it lies.
+        place: Place,
+        /// The record.
+        record: Record,
+    },
+    /// The end of the group of the records before it; also of groups without records.
+    Group(Checkpoint),
+}
+
+/// Why the caller could not take a record.
+pub type Unreplayed = Box<dyn Error + Send + Sync>;
+
+/// Why a journal was not opened, or not found sound.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Something that was acknowledged is damaged or gone. Nothing was changed.
+    #[error("the journal is damaged: {file} at offset {offset}: {what}")]
+    Damaged {
+        /// The segment's file name.
+        file: String,
+        /// Where the damaged part begins, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The checkpoint belongs to another log: open again without it.
+    #[error("the journal does not know group {group} as the index does")]
+    CheckpointUnknown {
+        /// The checkpoint's group.
+        group: u64,
+    },
+    /// The caller could not take a record.
+    #[error("the journal could not be replayed: {0}")]
+    Replay(#[source] Unreplayed),
+    /// The disk refused.
+    #[error("the journal's disk failed: {0}")]
+    Disk(#[from] io::Error),
+}
+
+/// How many bytes all segments hold, for showing progress.
+///
+/// # Errors
+/// What the disk answers.
+pub fn length(disk: &dyn Disk) -> io::Result<u64> {
+    let segments = segment::list(disk)?;
+    segments
+        .into_iter()
+        .try_fold(0_u64, |sum, first| Ok(sum.saturating_add(disk.open(&segment::name(first))?.length()?)))
+}
+
+/// Reads everything up to a group that is known to be durable, and checks every hash and both
+/// chains; safe while the writer appends. Everything read goes to `seen`.
+///
+/// # Errors
+/// [`OpenError::Damaged`] names file and offset of the first thing that is wrong.
+pub fn verify(
+    disk: &dyn Disk,
+    until: Checkpoint,
+    seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+) -> Result<(), OpenError> {
+    let mut walk = Walk::new(BTreeMap::new(), None, seen);
+    let mut end = Place { segment: 1, offset: 0 };
+    for first in segment::list(disk)? {
+        if walk.last.group >= until.group {
+            break;
+        }
+        let (mut cursor, _) = walk.enter(disk, first)?;
+        let stopped = walk.groups(&mut cursor, first, SEGMENT_HEADER_BYTES as u64, until.group)?;
+        end = Place { segment: first, offset: stopped };
+        if walk.last.group < until.group && stopped < cursor.length() {
+            let next = walk.last.group.saturating_add(1);
+            return Err(damaged(first, stopped, format!("group {next} is damaged")));
+        }
+    }
+    if (walk.last.group, walk.last.hash) == (until.group, until.hash) {
+        return Ok(());
+    }
+    let (found, group, hash) = (walk.last.group, until.group, until.hash);
+    let what = format!("group {found} is the last, or differs; group {group} with hash {hash} was acknowledged");
+    Err(damaged(end.segment, end.offset, what))
+}
+
+pub(super) fn damaged(segment: u64, offset: u64, what: impl Into<String>) -> OpenError {
+    OpenError::Damaged { file: segment::name(segment), offset, what: what.into() }
+}
+
+/// Both chains, as far as they have been followed.
+pub(super) struct Walk<'r> {
+    pub(super) last: Checkpoint,
+    pub(super) heads: BTreeMap<TenantId, Head>,
+    pub(super) groups: u64,
+    pub(super) records: u64,
+    seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+}
+
+impl<'r> Walk<'r> {
+    /// Begins after this checkpoint, at which these were the heads; without one at the beginning.
+    pub(super) fn new(
+        heads: BTreeMap<TenantId, Head>,
+        from: Option<Checkpoint>,
+        seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+    ) -> Self {
+        let begin = SEGMENT_HEADER_BYTES as u64;
+        let end = Place { segment: 1, offset: begin };
+        let last = from.unwrap_or(Checkpoint { group: 0, hash: Hash::ZERO, begin, end });
+        Self { last, heads, groups: 0, records: 0, seen }
+    }
+
+    /// Opens a segment from its beginning: it must continue what has been followed.
+    pub(super) fn enter(&self, disk: &dyn Disk, first: u64) -> Result<(Cursor, SegmentHeader), OpenError> {
+        let cursor = Cursor::new(disk.open(&segment::name(first))?)?;
+        let header = segment::header(cursor.file().as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
+        let next = self.last.group.saturating_add(1);
+        if first != next {
+            let what = format!("the segment begins with group {first}, where {next} belongs");
+            return Err(damaged(first, 0, what));
+        }
+        if header.previous != self.last.hash {
+            let what = "the segment does not continue the one before it";
+            return Err(damaged(first, 0, what));
+        }
+        Ok((cursor, header))
+    }
+
+    /// Follows the groups of a segment from this offset, at most up to group `until`. Answers
+    /// where it stopped: there the segment ends, or something lies that is no whole group.
+    pub(super) fn groups(
+        &mut self,
+        cursor: &mut Cursor,
+        segment: u64,
+        begin: u64,
+        until: u64,
+    ) -> Result<u64, OpenError> {
+        let mut offset = begin;
+        while offset < cursor.length() && self.last.group < until {
+            let Some((header, body)) = cursor.group(offset)? else {
+                break;
+            };
+            self.group(Place { segment, offset }, &header, body)?;
+            offset = self.last.end.offset;
+        }
+        Ok(offset)
+    }
+
+    fn group(&mut self, place: Place, header: &GroupHeader, body: &[u8]) -> Result<(), OpenError> {
+        let Place { segment, offset } = place;
+        let next = self.last.group.saturating_add(1);
+        if header.number != next {
+            let what = format!("group {} stands where group {next} belongs", header.number);
+            return Err(damaged(segment, offset, what));
+        }
+        if header.previous != self.last.hash {
+            let what = format!("group {next} does not continue the group before it");
+            return Err(damaged(segment, offset, what));
+        }
+        let mut place = Place { segment, offset: offset.saturating_add(GROUP_HEADER_BYTES as u64) };
+        let mut rest = body;
+        for _ in 0..header.records {
+            let (record, length) = decode_record(rest).map_err(|what| damaged(segment, place.offset, what))?;
+            self.follow(&record).map_err(|what| damaged(segment, place.offset, what))?;
+            (self.seen)(Replayed::Record { place, record }).map_err(OpenError::Replay)?;
+            rest = rest.get(length..).unwrap_or_default();
+            place.offset = place.offset.saturating_add(length as u64);
+        }
+        if !rest.is_empty() {
+            return Err(damaged(segment, place.offset, "the group holds more than its records"));
+        }
+        let end = Place { segment, offset: offset.saturating_add(header.length()) };
+        self.last = Checkpoint { group: next, hash: header.hash, begin: offset, end };
+        self.groups = self.groups.saturating_add(1);
+        self.records = self.records.saturating_add(u64::from(header.records));
+        (self.seen)(Replayed::Group(self.last)).map_err(OpenError::Replay)
+    }
+
+    /// Follows a tenant's chain by one record.
+    fn follow(&mut self, record: &Record) -> Result<(), String> {
+        let Record { tenant, number, previous, hash, .. } = *record;
+        let head = self.heads.entry(tenant).or_insert(Head::NONE);
+        let next = head.number.saturating_add(1);
+        if number != next {
+            return Err(format!("record {number} of tenant {tenant} stands where {next} belongs"));
+        }
+        if previous != head.hash {
+            return Err(format!("record {number} of tenant {tenant} does not continue its chain"));
+        }
+        *head = Head { number, hash };
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+//! The keys of the tenants and the server's named secrets, one file each, readable by the owner
+//! only. Erasing a tenant is removing its key.
+//! Never prints a key, and never puts one into the journal, the index or an export.
+
+use crate::domain::id::TenantId;
+use crate::store::disk::create_directory;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
+use uuid::Uuid;
+use zeroize::{Zeroize, Zeroizing};
+
+// # Format of a key file, version 1
+//
+//    0   1  version, 1
+//    1   8  first bytes of the SHA-256 of the rest, so that a damaged key is told from wrong data
+//    9      the key: 32 bytes for a tenant, any number for a named secret
+const VERSION: u8 = 1;
+
+const UNFINISHED: &str = ".temp";
+
+/// The key under which everything of one tenant is encrypted: 256 bits.
+#[derive(Clone)]
+pub struct TenantKey(Zeroizing<[u8; 32]>);
+
+impl TenantKey {
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TenantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TenantKey(redacted)")
+    }
+}
+
+/// Why a key could not be read, made or erased.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// A key file does not hold what was written to it.
+    #[error("the key file {} is damaged; restore it from a backup of the keys", .0.display())]
+    Damaged(PathBuf),
+    /// A secret's name is empty or holds something else than `a-z`, `0-9` and `-`.
+    #[error("{0:?} is no name for a secret")]
+    Name(String),
+    /// The machine gave no randomness.
+    #[error("the operating system gave no randomness: {0}")]
+    Randomness(getrandom::Error),
+    /// The file system refused.
+    #[error("the key file {} cannot be used: {source}", path.display())]
+    File {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the file system answered.
+        source: io::Error,
+    },
+}
+
+/// All keys of one server.
+pub struct Keys {
+    directory: PathBuf,
+    tenants: RwLock<BTreeMap<TenantId, TenantKey>>,
+    /// Held while a file is made or removed, so that each is made once.
+    changing: Mutex<()>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Opens the directory of the keys, makes it where it is missing, closes it to everyone but
+    /// its owner, and reads the tenants' keys.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub fn open(directory: &Path) -> Result<Self, KeysError> {
+        let refused = |source| KeysError::File { path: directory.to_path_buf(), source };
+        create_directory(directory).map_err(refused)?;
+        std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(refused)?;
+        let mut tenants = BTreeMap::new();
+        for entry in std::fs::read_dir(directory).map_err(refused)? {
+            let Ok(name) = entry.map_err(refused)?.file_name().into_string() else {
+                continue;
+            };
+            let path = directory.join(&name);
+            if name.ends_with(UNFINISHED) {
+                std::fs::remove_file(&path).map_err(refused)?;
+            } else if let Some(tenant) = tenant_of(&name) {
+                let key = read(&path)?.ok_or_else(|| KeysError::Damaged(path.clone()))?;
+                let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Damaged(path.clone()))?;
+                tenants.insert(tenant, TenantKey(Zeroizing::new(key)));
+            }
+        }
+        Ok(Self { directory: directory.to_path_buf(), tenants: RwLock::new(tenants), changing: Mutex::new(()) })
+    }
+
+    /// The tenant's key; none when it was never made or has been erased.
+    pub fn key(&self, tenant: TenantId) -> Option<TenantKey> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
+    }
+
+    /// Makes the tenant's key, durably; a second call answers the same key.
+    ///
+    /// # Errors
+    /// [`KeysError`]; the key does not exist then.
+    pub fn create(&self, tenant: TenantId) -> Result<TenantKey, KeysError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = self.key(tenant) {
+            return Ok(key);
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(key.as_mut_slice()).map_err(KeysError::Randomness)?;
+        self.write(&tenant_file(tenant), key.as_slice())?;
+        let key = TenantKey(key);
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        tenants.insert(tenant, key.clone());
+        Ok(key)
+    }
+
+    /// Destroys the tenant's key, durably: nothing of the tenant can be read any more. Erasing it
+    /// again does nothing.
+    ///
+    /// # Errors
+    /// [`KeysError::File`]; then the key may still be on the disk, and erasing must be repeated.
+    pub fn erase(&self, tenant: TenantId) -> Result<(), KeysError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        let path = self.directory.join(tenant_file(tenant));
+        let erased = overwrite(&path).and_then(|()| std::fs::remove_file(&path)).and_then(|()| self.sync_directory());
+        match erased {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(KeysError::File { path, source }),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The secret with this name; made and stored when it is asked for the first time.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub fn secret(&self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(KeysError::Name(name.to_owned()));
+        }
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = format!("{name}.secret");
+        if let Some(secret) = read(&self.directory.join(&file))? {
+            return Ok(secret);
+        }
+        let secret = Zeroizing::new(make());
+        self.write(&file, &secret)?;
+        Ok(secret)
+    }
+
+    /// Puts a file in place so that it is there whole and durably, or not at all.
+    fn write(&self, name: &str, secret: &[u8]) -> Result<(), KeysError> {
+        let path = self.directory.join(name);
+        let unfinished = self.directory.join(format!("{name}{UNFINISHED}"));
+        let written = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = options.open(&unfinished)?;
+            file.write_all(&[VERSION])?;
+            file.write_all(&checksum(secret))?;
+            file.write_all(secret)?;
+            file.sync_all()?;
+            std::fs::rename(&unfinished, &path)?;
+            self.sync_directory()
+        };
+        written().map_err(|source| KeysError::File { path: path.clone(), source })
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn tenant_file(tenant: TenantId) -> String {
+    format!("{tenant}.key")
+}
+
+fn tenant_of(file: &str) -> Option<TenantId> {
+    let uuid = Uuid::try_parse(file.strip_suffix(".key")?).ok()?;
+    Some(TenantId::from_uuid(uuid))
+}
+
+/// The secret in a file; none when there is no such file.
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeysError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(KeysError::File { path: path.to_path_buf(), source });
+        }
+    };
+    let parts = bytes.split_first().and_then(|(version, rest)| {
+        let (sum, secret) = rest.split_first_chunk::<8>()?;
+        (*version == VERSION && *sum == checksum(secret)).then_some(secret)
+    });
+    match parts {
+        Some(secret) => Ok(Some(Zeroizing::new(secret.to_vec()))),
+        None => Err(KeysError::Damaged(path.to_path_buf())),
+    }
+}
+
+fn checksum(secret: &[u8]) -> [u8; 8] {
+    let mut digest: [u8; 32] = Sha256::digest(secret).into();
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    digest.zeroize();
+    first
+}
+
+/// Where the disk writes in place, this removes the key from it; elsewhere it costs nothing.
+fn overwrite(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    file.write_all(&vec![0; length])?;
+    file.sync_all()
+}

@@ -1,0 +1,100 @@
+//! The data directory belongs to one server at a time, and has a format that the server knows.
+//! Never looks into what lies in it.
+
+use crate::store::disk::create_directory;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The format of the data directory that this version reads and writes.
+const FORMAT: u32 = 1;
+
+/// The exclusive right to a data directory; given back when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    /// The lock lasts as long as this file is open, also when the process is killed.
+    _file: File,
+}
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("another server uses the data directory {}; stop it first, or choose another directory", .0.display())]
+    InUse(PathBuf),
+    /// A later version wrote it.
+    #[error("the data directory {} has format {found:?}, and this version knows up to {FORMAT}; use the version that wrote it, or a later one", directory.display())]
+    Newer {
+        /// Which directory.
+        directory: PathBuf,
+        /// What its `format` file says.
+        found: String,
+    },
+    /// There is data, but nothing says in which format.
+    #[error("the data directory {} holds other files but no format file; it is not a data directory, or not all of one", .0.display())]
+    NoFormat(PathBuf),
+    /// The file system refused.
+    #[error("the data directory {} cannot be used: {source}", directory.display())]
+    File {
+        /// Which directory.
+        directory: PathBuf,
+        /// What the file system answered.
+        source: io::Error,
+    },
+}
+
+impl Lock {
+    /// Takes the data directory for this process, making it (0700) where it is missing.
+    ///
+    /// # Errors
+    /// [`LockError`]; each says what to do.
+    pub fn take(directory: &Path) -> Result<Self, LockError> {
+        let refused = |source| LockError::File { directory: directory.to_path_buf(), source };
+        create_directory(directory).map_err(refused)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(directory.join("lock")).map_err(refused)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::InUse(directory.to_path_buf()));
+            }
+            Err(TryLockError::Error(source)) => return Err(refused(source)),
+        }
+        check_format(directory)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The format file is the first thing that a new data directory gets, so data without it is none
+/// of ours.
+fn check_format(directory: &Path) -> Result<(), LockError> {
+    let refused = |source| LockError::File { directory: directory.to_path_buf(), source };
+    match std::fs::read_to_string(directory.join("format")) {
+        Ok(found) if found.trim() == FORMAT.to_string() => Ok(()),
+        Ok(found) => {
+            Err(LockError::Newer { directory: directory.to_path_buf(), found: found.trim().chars().take(20).collect() })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            for entry in std::fs::read_dir(directory).map_err(refused)? {
+                let name = entry.map_err(refused)?.file_name();
+                if name != "lock" && name != "format.temp" && name != "lost+found" {
+                    return Err(LockError::NoFormat(directory.to_path_buf()));
+                }
+            }
+            write_format(directory).map_err(refused)
+        }
+        Err(source) => Err(refused(source)),
+    }
+}
+
+fn write_format(directory: &Path) -> io::Result<()> {
+    let unfinished = directory.join("format.temp");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, directory.join("format"))?;
+    File::open(directory)?.sync_all()
+}

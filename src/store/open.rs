@@ -1,0 +1,302 @@
+//! Opening and closing the store: lock, keys, journal, index, and the threads between them.
+//! Never shows a tenant before the index holds the journal's tail.
+
+use super::{
+    behind::{self, Follow, Followed, Pending},
+    cipher,
+    codec::{self, Commit},
+    disk::FileDisk,
+    index::{Index, IndexError},
+    journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
+    keys::{Keys, KeysError},
+    lock::{Lock, LockError},
+    queue::{Queue, Work},
+    slot::Slots,
+    writer::{Positioned, Writer},
+};
+use crate::{
+    domain::{
+        id::{Ids, TenantId},
+        time::Clock,
+    },
+    limits::{INDEX_GROUPS_WAITING_MAX, TENANT_IDLE_SECONDS},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc},
+    thread::JoinHandle,
+};
+
+/// What the store asks of the machine; a test brings its own.
+#[derive(Clone)]
+pub struct Machine {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn Ids>,
+    /// After how much idling a tenant's state is let go, in seconds.
+    pub tenant_idle_seconds: i64,
+}
+
+impl Machine {
+    /// The usual bounds with this clock and these ids.
+    pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { clock, ids, tenant_idle_seconds: TENANT_IDLE_SECONDS }
+    }
+}
+
+/// Why the store could not be opened; each says what to do, or which file is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory is in use, or not one.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The journal is damaged, or its disk failed.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+    /// The index can be neither opened nor rebuilt.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The file system refused.
+    #[error("the data directory cannot be used: {0}")]
+    File(#[from] io::Error),
+    /// The machine gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Randomness,
+}
+
+/// The store of one server; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) slots: Arc<Slots>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) index: Arc<Index>,
+    pub(super) reader: JournalReader,
+    pub(super) keys: Arc<Keys>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) broken: Arc<AtomicBool>,
+    epoch: [u8; 16],
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    _lock: Lock,
+}
+
+impl Positioned for FileJournal {
+    fn position(&self) -> Checkpoint {
+        Self::position(self)
+    }
+}
+
+impl Store {
+    /// Opens the store in a directory, making it where it is missing; rebuilds the index when it is missing,
+    /// older than the journal, or damaged.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. Nothing of the journal is ever changed but an unfinished last group.
+    pub fn open(directory: &Path, machine: &Machine) -> Result<Self, OpenError> {
+        let lock = Lock::take(directory)?;
+        let keys = Arc::new(Keys::open(&directory.join("keys"))?);
+        let (journal, index) = open_journal(directory, &keys)?;
+        let heads = journal.heads().iter().map(|(tenant, head)| (*tenant, head.number)).collect();
+        let (reader, epoch) = (journal.reader(), journal.log_epoch());
+        let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
+        let (loader, wanted) = mpsc::channel();
+        let inner = Inner {
+            slots: Arc::default(),
+            queue: Arc::default(),
+            index: Arc::new(index),
+            reader,
+            keys,
+            clock: Arc::clone(&machine.clock),
+            stopped: Arc::default(),
+            broken: Arc::default(),
+            epoch,
+            threads: Mutex::default(),
+            _lock: lock,
+        };
+        let threads = inner.start(machine, journal, heads, (behind, groups), (loader, wanted))?;
+        *inner.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Which log the numbers belong to: another one after a restore, so that old cursors are told from new ones.
+    pub fn epoch(&self) -> [u8; 16] {
+        self.inner.epoch
+    }
+
+    /// The secrets of the server that belong to no tenant.
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    /// The time, as commands see it.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Answers the commands that wait, takes no more, seals the journal and marks the index clean.
+    /// Blocks until all of that is done.
+    pub fn close(self) {
+        self.inner.queue.stop();
+        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store broke down");
+            }
+        }
+        // A reader may still hold the store: then the index stays without its clean mark, and the next start checks.
+        let Ok(inner) = Arc::try_unwrap(self.inner) else { return };
+        let Inner { index, _lock: lock, .. } = inner;
+        let closed = Arc::try_unwrap(index).map(Index::close);
+        if let Ok(Err(error)) = closed {
+            tracing::warn!(%error, "the index was not closed cleanly; the next start rebuilds what is missing");
+        }
+        drop(lock);
+    }
+}
+
+type Channel<S, T> = (S, mpsc::Receiver<T>);
+
+impl Inner {
+    fn start(
+        &self,
+        machine: &Machine,
+        journal: FileJournal,
+        heads: BTreeMap<TenantId, u64>,
+        (behind, groups): Channel<mpsc::SyncSender<Followed>, Followed>,
+        (loader, wanted): Channel<mpsc::Sender<(TenantId, u64)>, (TenantId, u64)>,
+    ) -> io::Result<Vec<JoinHandle<()>>> {
+        let writer = Writer {
+            journal,
+            heads,
+            slots: Arc::clone(&self.slots),
+            queue: Arc::clone(&self.queue),
+            keys: Arc::clone(&self.keys),
+            clock: Arc::clone(&machine.clock),
+            ids: Arc::clone(&machine.ids),
+            behind,
+            loader,
+            stopped: Arc::clone(&self.stopped),
+            tenant_idle_seconds: machine.tenant_idle_seconds,
+            parked: BTreeMap::new(),
+            unsealed: false,
+        };
+        let (index, keys, slots) = (Arc::clone(&self.index), Arc::clone(&self.keys), Arc::clone(&self.slots));
+        let broken = Arc::clone(&self.broken);
+        let follower = move || behind::run(&index, &keys, &slots, &broken, &groups);
+        let (index, keys, queue) = (Arc::clone(&self.index), Arc::clone(&self.keys), Arc::clone(&self.queue));
+        let load = move || {
+            behind::run_loader(&index, &keys, &wanted, &|tenant, loaded| queue.call(Work::Loaded(tenant, loaded)));
+        };
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        Ok(vec![
+            named("writer").spawn(move || writer.run())?,
+            named("index").spawn(follower)?,
+            named("loader").spawn(load)?,
+        ])
+    }
+}
+
+/// Opens both, and brings the index up to the journal's end.
+fn open_journal(directory: &Path, keys: &Keys) -> Result<(FileJournal, Index), OpenError> {
+    let disk = Arc::new(FileDisk::open(&directory.join("journal"))?);
+    let mut epoch = [0; 16];
+    getrandom::fill(&mut epoch).map_err(|_| OpenError::Randomness)?;
+    let boot = boot_id();
+    let path = directory.join("index");
+    let opened = Index::open(&path, &boot)?;
+    let known = match opened.checkpoint {
+        Some(checkpoint) => Some(Known { checkpoint, heads: opened.index.heads()? }),
+        None => None,
+    };
+    let rebuilds = known.is_none();
+    let tail = catch_up(&disk, epoch, known, &opened.index, keys);
+    let (journal, records) = match tail {
+        Err(journal::OpenError::CheckpointUnknown { .. }) if !rebuilds => {
+            tracing::warn!("the index belongs to another journal and is rebuilt");
+            drop(opened.index);
+            let index = Index::open_empty(&path, &boot)?;
+            let (journal, _) = catch_up(&disk, epoch, None, &index, keys)?;
+            return Ok((journal, index));
+        }
+        opened => opened?,
+    };
+    if rebuilds && records > 0 {
+        tracing::info!(records, "the index was rebuilt from the journal");
+    }
+    Ok((journal, opened.index))
+}
+
+/// Replays the journal after what the index knows, into the index, in bounded batches with their own checkpoints.
+fn catch_up(
+    disk: &Arc<FileDisk>,
+    epoch: [u8; 16],
+    known: Option<Known>,
+    index: &Index,
+    keys: &Keys,
+) -> Result<(FileJournal, u64), journal::OpenError> {
+    let disk = Arc::clone(disk);
+    let mut pending: Option<Pending> = None;
+    let mut waiting: Vec<Follow> = vec![];
+    let (journal, opened) = FileJournal::open(disk, Settings::new(epoch), known, &mut |replayed| {
+        match replayed {
+            Replayed::Record { place, record } => {
+                let commit = decode_record(keys, &record)?;
+                waiting.push(match &commit {
+                    Some(commit) => Follow::of(record.tenant, record.number, place, record.hash, commit),
+                    None => erased(&record, place),
+                });
+            }
+            Replayed::Group(checkpoint) => {
+                let batch = pending.get_or_insert_with(|| Pending::new(checkpoint));
+                waiting.drain(..).for_each(|follow| batch.add(follow));
+                batch.reach(checkpoint);
+                if let Some(full) = pending.take_if(|pending| pending.is_full()) {
+                    full.write(index, keys)?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if let Some(rest) = pending {
+        rest.write(index, keys).map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
+    }
+    Ok((journal, opened.records))
+}
+
+/// A record whose tenant's key was destroyed: only its place is known.
+fn erased(record: &Record, place: journal::Place) -> Follow {
+    Follow { tenant: record.tenant, number: record.number, place, hash: record.hash, writes: vec![], mentions: vec![] }
+}
+
+/// A record of the journal that cannot be read though its key is there.
+#[derive(Debug, thiserror::Error)]
+#[error("record {number} of tenant {tenant} cannot be read: {why}")]
+pub(super) struct NotDecoded {
+    tenant: TenantId,
+    number: u64,
+    why: String,
+}
+
+/// What a record did; none when its tenant was erased.
+pub(super) fn decode_record(keys: &Keys, record: &Record) -> Result<Option<Commit>, NotDecoded> {
+    let failed = |why: String| NotDecoded { tenant: record.tenant, number: record.number, why };
+    let Some(key) = keys.key(record.tenant) else { return Ok(None) };
+    let plain = cipher::open(&key, record.tenant, &record.number.to_le_bytes(), &record.payload);
+    let plain = plain.map_err(|error| failed(error.to_string()))?;
+    codec::decode(&plain).map(Some).map_err(|error| failed(error.to_string()))
+}
+
+/// Names the present boot of the machine; where the system does not say, no checkpoint survives a crash.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
