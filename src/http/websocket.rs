@@ -64,7 +64,7 @@ fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientMessage {
     ConnectionInit { payload: Option<Map<String, Value>> },
-    Subscribe { id: String, payload: Request },
+    Subscribe { id: String, payload: Box<Request> },
     Complete { id: String },
     Ping {},
     Pong {},
@@ -91,7 +91,7 @@ enum End {
 
 /// What an operation's stream yields.
 enum Step {
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
     Done,
 }
 
@@ -174,7 +174,7 @@ impl Connection {
     async fn obey(&mut self, api: &ApiConnection, message: ClientMessage) -> Result<(), End> {
         match message {
             ClientMessage::ConnectionInit { .. } => Err(End::Close(4429, "Too many initialisation requests")),
-            ClientMessage::Subscribe { id, payload } => self.start(api, id, payload).await,
+            ClientMessage::Subscribe { id, payload } => self.start(api, id, *payload).await,
             ClientMessage::Complete { id } => {
                 self.forget(&id);
                 Ok(())
@@ -196,10 +196,11 @@ impl Connection {
         if let Err(fault) = admitted {
             return self.send(&ServerMessage::Error { id: &id, payload: json!([fault.error()]) }).await;
         }
-        let outcomes = api.execute_stream(request, None).map(Step::Outcome).chain(once(ready(Step::Done)));
+        let outcomes = api.execute_stream(request, None).map(|outcome| Step::Outcome(Box::new(outcome)));
+        let steps = outcomes.chain(once(ready(Step::Done)));
         let (handle, registration) = AbortHandle::new_pair();
         self.running.insert(id.clone(), handle);
-        self.outcomes.push(Abortable::new(outcomes.map(move |step| (id.clone(), step)), registration).boxed());
+        self.outcomes.push(Abortable::new(steps.map(move |step| (id.clone(), step)), registration).boxed());
         Ok(())
     }
 

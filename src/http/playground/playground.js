@@ -33,7 +33,7 @@
       "}",
       "",
     ].join("\n"),
-    variables: JSON.stringify({ input: { tenant: "default", handle: "", password: "" } }, null, 2),
+    variables: JSON.stringify({ input: { organisation: "default", email: "", password: "" } }, null, 2),
     headers: "",
   };
 
@@ -83,13 +83,14 @@
   const fetcher = GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socketUrl.href });
 
   const defaultTabs = isDemo && editorTabs.length > 0 ? editorTabs : [signInTab];
+  const isFresh = isDemo || window.localStorage.getItem("graphiql:tabState") === null;
   ReactDOM.createRoot(document.getElementById("playground")).render(
     h(GraphiQL, {
       fetcher,
       defaultTabs,
       // The editors of the first tab start from these, not from `defaultTabs`.
       defaultHeaders: isDemo ? defaultTabs[0].headers || headersOf(people[0].token) : undefined,
-      variables: isDemo ? defaultTabs[0].variables : undefined,
+      variables: isFresh ? defaultTabs[0].variables : undefined,
       storage: isDemo ? memoryStorage() : undefined,
       defaultEditorToolsVisibility: isDemo ? "variables" : "headers",
       showPersistHeadersSettings: false,

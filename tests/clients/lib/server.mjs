@@ -25,3 +25,8 @@ export async function startDemo() {
   if (line === null) throw new Error("the server ended before it was up");
   return { ...JSON.parse(line), stop };
 }
+
+/// What the demo's playground opens with: people with their tokens, and a tab for each step.
+export async function playgroundSession(url) {
+  return (await fetch(`${url}/playground/session.json`)).json();
+}
