@@ -7,4 +7,5 @@ pub mod limits;
 pub mod app;
 pub mod domain;
 pub mod graphql;
+pub mod http;
 pub mod store;
