@@ -15,6 +15,8 @@ export async function startDemo() {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(server, "exit");
+  // A program that fails in a callback ends at once; its server must not outlive it.
+  process.on("exit", () => server.kill("SIGKILL"));
   const stop = async () => {
     server.kill("SIGTERM");
     await exited;
