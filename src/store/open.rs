@@ -297,6 +297,6 @@ pub(super) fn decode_record(keys: &Keys, record: &Record) -> Result<Option<Commi
 }
 
 /// Names the present boot of the machine; where the system does not say, no checkpoint survives a crash.
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
