@@ -6,4 +6,5 @@ pub mod limits;
 
 pub mod app;
 pub mod domain;
+pub mod graphql;
 pub mod store;

@@ -271,6 +271,12 @@ refusals! {
     ExpiryPast { path: String } = "EXPIRY_PAST", "The expiry at {path} lies in the past.", "Choose a moment in the future, or none.";
 }
 
+/// # Errors
+/// `REVISION_CONFLICT` when the caller has read another revision than the current one.
+pub(in crate::domain) const fn revision_must_be(current: u64, expected: u64) -> Result<(), Refusal> {
+    if current == expected { Ok(()) } else { Err(Refusal::RevisionConflict { expected, current }) }
+}
+
 impl Refusal {
     /// Where in the input the refused value stands, outermost first; empty when the whole is refused.
     pub fn path(&self) -> Vec<String> {

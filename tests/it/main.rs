@@ -8,8 +8,11 @@
 
 mod fixture;
 mod founding;
+mod golden;
 mod index;
 mod journal;
 mod journal_damage;
 mod keys;
 mod memory_disk;
+mod tidy;
+mod transitions;
