@@ -73,3 +73,26 @@ impl Resource for Tenant {
         if granted { Ok(Basis::Standing) } else { Err(Denied::Forbidden(need.right())) }
     }
 }
+
+impl Resource for TenantEntry {
+    /// The directory is there for whoever operates the platform.
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        if !view.caller()?.operates() {
+            return Err(Denied::NotFound);
+        }
+        match need {
+            Need::Read | Need::Operate => Ok(Basis::Standing),
+            Need::Write
+            | Need::Delete
+            | Need::Create(_)
+            | Need::Govern
+            | Need::Member
+            | Need::Sync
+            | Need::Manage
+            | Need::Administer
+            | Need::Deploy
+            | Need::AdministerInfrastructure
+            | Need::SelfOrAdminister => Err(Denied::Forbidden(need.right())),
+        }
+    }
+}
