@@ -54,3 +54,34 @@ impl From<Failed> for NotFounded {
         Self::Failed(failed)
     }
 }
+
+/// How long the demo's tokens are good, in seconds: a day of trying things out, on this machine only.
+const DEMO_TOKEN_LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+
+/// Founds a fixture's organisation where it is not there yet, and signs everyone in.
+///
+/// # Errors
+/// See [`NotFounded`].
+pub async fn found(app: &App, demo: DemoFixture) -> Result<Vec<Signed>, NotFounded> {
+    let makers = Makers { ids: &**app.store().ids(), secret: &secret, now: app.store().clock().now() };
+    let resolved = fixture::resolve(demo.fixture.file, demo.fixture.text, makers)?;
+    let (tenant, keys) = match app.tenant_called(demo.slug).await? {
+        Some(tenant) => (tenant, made_again(app, tenant, &resolved.credentials.keys).await?),
+        None => {
+            let tenant = resolved.founding.tenant.id;
+            let keys = resolved.credentials.keys.iter();
+            let keys = keys.map(|key| (key.handle.clone(), token::key_credential(tenant, key.id, key.secret))).collect();
+            app.create_tenant(&Call { viewer: founder(PLATFORM), idempotency: None }, resolved.founding).await?;
+            (tenant, keys)
+        }
+    };
+    let mut signed = vec![];
+    for user in resolved.credentials.users {
+        let token = app.issue_access_token(tenant, &user.email, DEMO_TOKEN_LIFETIME_SECONDS).await?;
+        let (handle, name) = (user.handle, user.name.to_string());
+        signed.push(Signed { handle, name, credential: token.outcome.access_token, is_key: false });
+    }
+    let keys = keys.into_iter();
+    signed.extend(keys.map(|(handle, credential)| Signed { name: handle.clone(), handle, credential, is_key: true }));
+    Ok(signed)
+}
