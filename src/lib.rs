@@ -6,4 +6,7 @@ pub mod limits;
 
 pub mod app;
 pub mod domain;
+pub mod graphql;
+pub mod http;
 pub mod store;
+pub mod cli;

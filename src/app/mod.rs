@@ -1,13 +1,19 @@
 //! Operations: one function for each thing that a caller can ask for.
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
+mod deployment;
+pub mod fixture;
+mod governance;
+mod infrastructure;
 mod item;
 mod page;
 pub mod registry;
 mod seen;
 mod sign_off;
+mod source;
 
 pub use crate::store::{Committed, Failed, Fault};
+pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
 pub use registry::{ItemFilter, ItemOrder, SourceFilter};

@@ -1,6 +1,9 @@
 //! Deployments: one bundle or version on one infrastructure, and its health.
 //! Never stores governance health: it is computed from the sign-off that decides.
 
+mod gate;
+mod rules;
+
 use super::{
     access::{Allowed, Basis, Denied, Resource, View},
     action::{Need, ReadDeployment},
@@ -12,6 +15,7 @@ use super::{
     text::{Name, Text},
     time::Timestamp,
 };
+pub use rules::{NewDeployment, UpdatedDeployment};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -40,6 +44,9 @@ pub struct Deployment {
     pub created_at: Timestamp,
     /// When it last became active.
     pub deployed_at: Option<Timestamp>,
+    /// The digest of the content with which it last became active.
+    #[serde(default)]
+    pub deployed_digest: Option<String>,
 }
 
 /// Where a deployment stands; a deleted one is not there.

@@ -1,10 +1,20 @@
 //! Whether and how reported objects come under governance: by hand, or by instance rules.
 //! Never decides over a sign-off.
 
+mod automatic;
+mod hiding;
+mod instance_rules;
+mod rules;
+
 use super::{
     id::{InstanceRulesId, TemplateId},
     source::SourceKind,
 };
+pub(in crate::domain) use automatic::govern_by_rule;
+use instance_rules::add_child_rules;
+pub(in crate::domain) use instance_rules::effective_rule;
+pub use instance_rules::{EffectiveRule, NewRules, RuleOrigin};
+pub use rules::Govern;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

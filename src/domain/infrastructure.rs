@@ -1,6 +1,8 @@
 //! Infrastructures: where bundles are deployed, and how strictly governance is asked before.
 //! Never runs anything: deployers do, after they asked here.
 
+mod rules;
+
 use super::{
     access::{Basis, Denied, Resource, View},
     action::Need,
@@ -11,11 +13,12 @@ use super::{
     text::{Name, Slug, StepKey},
     time::Timestamp,
 };
+pub use rules::{InfrastructureChanges, NewInfrastructure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where bundles and versions are deployed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Infrastructure {
     /// Its id.
     pub id: InfrastructureId,

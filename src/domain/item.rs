@@ -18,8 +18,8 @@ use super::{
     workflow::{Gate, Workflow},
 };
 pub use deletion::{DeletionMode, DeletionPreview};
-pub(in crate::domain) use rules::create;
 pub use rules::{NewItem, Save, StepMove};
+pub(in crate::domain) use rules::{Origin, changed_fields, create, step_event, usable_template};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -8,6 +8,7 @@ mod consequences;
 pub mod deployment;
 pub mod event;
 pub mod field;
+pub mod founding;
 pub mod governance;
 pub mod id;
 pub mod identity;

@@ -275,6 +275,12 @@ refusals! {
     ExpiryPast { path: String } = "EXPIRY_PAST", "The expiry at {path} lies in the past.", "Choose a moment in the future, or none.";
 }
 
+/// # Errors
+/// `REVISION_CONFLICT` when the caller has read another revision than the current one.
+pub(in crate::domain) const fn revision_must_be(current: u64, expected: u64) -> Result<(), Refusal> {
+    if current == expected { Ok(()) } else { Err(Refusal::RevisionConflict { expected, current }) }
+}
+
 impl Refusal {
     /// Nothing, when the object is at the revision that the caller has read.
     pub(in crate::domain) const fn unless_at(current: u64, expected: u64) -> Result<(), Self> {

@@ -1,22 +1,30 @@
 //! Source objects: what nodes report. Read-only for people; only sync changes them.
 //! Never stores what can be computed: the validation status follows from the item's sign-off.
 
+mod deletion;
+mod reads;
+mod sync;
+
 use super::{
-    access::{Allowed, Basis, Denied, Resource, View},
-    action::{Need, ReadSourceObject},
+    access::{Basis, Denied, Resource, View},
+    action::Need,
     id::{ItemId, SourceNodeId, SourceObjectId, UserId},
     identity::Scope,
     infrastructure::{Infrastructure, InfrastructureGrant},
     item::Item,
     policy::Rights,
+    refusal::Refusal,
     sign_off::{SignOff, SignOffStatus},
     state::State,
     template::ItemType,
     text::{ExternalKey, Name, Slug, StepKey, Text},
     time::Timestamp,
 };
+use crate::limits::CONSEQUENCES_MAX;
+pub use deletion::SourceKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+pub use sync::{Reported, ReportedOriginal, SyncRow};
 
 /// What a source object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,6 +145,36 @@ impl SourceKind {
         }
     }
 
+    /// The kinds of object that can lie below such an object, nearest first.
+    pub const fn below(self) -> &'static [Self] {
+        match self {
+            Self::Project => &[Self::Bundle, Self::SavedModel, Self::ModelVersion],
+            Self::SavedModel => &[Self::ModelVersion],
+            Self::Bundle | Self::ModelVersion => &[],
+        }
+    }
+
+    /// The kind that items of a type govern; none for initiatives, which no node reports.
+    pub const fn of_item_type(item_type: ItemType) -> Option<Self> {
+        match item_type {
+            ItemType::BusinessInitiative => None,
+            ItemType::GovernedProject => Some(Self::Project),
+            ItemType::GovernedBundle => Some(Self::Bundle),
+            ItemType::GovernedModel => Some(Self::SavedModel),
+            ItemType::GovernedModelVersion => Some(Self::ModelVersion),
+        }
+    }
+
+    /// Its name in the paths of an input.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "PROJECT",
+            Self::Bundle => "BUNDLE",
+            Self::SavedModel => "SAVED_MODEL",
+            Self::ModelVersion => "MODEL_VERSION",
+        }
+    }
+
     /// Whether it can be deployed, and so has content with a digest.
     pub const fn is_deployable(self) -> bool {
         matches!(self, Self::Bundle | Self::ModelVersion)
@@ -156,6 +194,31 @@ impl SourceObject {
     pub const fn is_governable(&self) -> bool {
         matches!(self.governance, Governance::Ungoverned) && self.archived_at.is_none()
     }
+}
+
+/// The objects below one that are `wanted`, parents before children; below an unwanted one nothing is looked for.
+///
+/// # Errors
+/// `TOO_MANY_CONSEQUENCES` when there are more than `room`.
+pub(in crate::domain) fn descendants(
+    state: &State,
+    source: SourceObjectId,
+    room: usize,
+    wanted: impl Fn(&SourceObject) -> bool,
+) -> Result<Vec<Arc<SourceObject>>, Refusal> {
+    let mut found: Vec<Arc<SourceObject>> = vec![];
+    let mut above = vec![source];
+    while let Some(parent) = above.pop() {
+        let children = state.source_children(parent).filter(|child| wanted(child));
+        for child in children {
+            above.push(child.id);
+            found.push(Arc::clone(child));
+        }
+        if found.len() > room {
+            return Err(Refusal::TooManyConsequences { objects: found.len(), most: CONSEQUENCES_MAX });
+        }
+    }
+    Ok(found)
 }
 
 /// The sign-off that decides over an item: that of `step`, or else its last mandatory one.
@@ -199,9 +262,9 @@ impl Resource for SourceObject {
         let parent = parent.and_then(|parent| parent.item()).and_then(|parent| state.item(parent)).map(AsRef::as_ref);
         let governs = Rights::on_type(state, &caller, self.kind.item_type(), parent).may_create();
         let may_read_item = item.map(|item| view.rights(item)).transpose()?.is_some_and(|rights| rights.may_read());
-        let deploys =
-            self.kind.is_deployable() && Infrastructure::any_granted(state, &caller, InfrastructureGrant::Deploy);
-        let reads = may_read_item || (item.is_none() && governs) || deploys || caller.manages();
+        let deploys = Infrastructure::any_granted(state, &caller, InfrastructureGrant::Deploy);
+        let deployable = self.kind.is_deployable() && deploys;
+        let reads = may_read_item || (item.is_none() && governs) || deployable || caller.manages();
         if !reads {
             return Err(Denied::NotFound);
         }
@@ -222,12 +285,5 @@ impl Resource for SourceObject {
             | Need::AdministerInfrastructure
             | Need::SelfOrAdminister => Err(Denied::Forbidden(need.right())),
         }
-    }
-}
-
-impl Allowed<'_, ReadSourceObject, SourceObject> {
-    /// What its governance has come to.
-    pub fn validation(&self) -> ValidationStatus {
-        validation(self.state(), self)
     }
 }

@@ -168,6 +168,16 @@ impl Draft {
         self.store(sign_off);
     }
 
+    /// Stores records that people see as one thing, with the one event that tells of them.
+    pub(in crate::domain) fn put_together(&mut self, records: Vec<Record>, subject: Subject, event: EventKind) {
+        self.events.push(Event { by: None, subject, kind: event });
+        for record in records {
+            let write = Write::Put(record);
+            self.next.apply(write.clone());
+            self.writes.push(write);
+        }
+    }
+
     /// Says one more thing that happened by a change already put.
     pub(in crate::domain) fn tell(&mut self, by: Option<SystemActor>, subject: Subject, event: EventKind) {
         self.events.push(Event { by, subject, kind: event });

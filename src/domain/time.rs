@@ -21,6 +21,11 @@ impl Timestamp {
         Self(milliseconds)
     }
 
+    /// Reads RFC 3339; what is finer than a millisecond is cut off.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+    }
+
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub const fn milliseconds(self) -> i64 {
         self.0

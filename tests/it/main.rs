@@ -6,8 +6,11 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod golden;
 mod index;
 mod journal;
 mod journal_damage;
 mod keys;
 mod memory_disk;
+mod tidy;
+mod transitions;

@@ -184,7 +184,10 @@ impl Allowed<'_, CreateBusinessInitiative, Tenant> {
 }
 
 /// The fields after `changes`, each of which the caller must be allowed to make.
-fn changed_fields(
+///
+/// # Errors
+/// `Forbidden` without the right on a field; the refusals of [`field::apply`].
+pub(in crate::domain) fn changed_fields(
     view: View<'_>,
     rights: &Rights<'_>,
     template: &Template,
@@ -279,14 +282,19 @@ fn changes_between(old: &Item, new: &Item, moved: Vec<(StepKey, Moved)>) -> Vec<
             events.push(EventKind::FieldChanged { field, old, new });
         }
     }
-    events.extend(moved.into_iter().map(|(step, moved)| match moved {
+    events.extend(moved.into_iter().map(|(step, moved)| step_event(step, moved)));
+    events
+}
+
+/// What a move did to a step, as the timeline says it.
+pub(in crate::domain) fn step_event(step: StepKey, moved: Moved) -> EventKind {
+    match moved {
         Moved::Started => EventKind::StepStarted { step },
         Moved::Finished => EventKind::StepFinished { step },
         Moved::Reopened => EventKind::StepReopened { step },
         Moved::StartCancelled => EventKind::StepStartCancelled { step },
         Moved::Returned => EventKind::StepReturned { step },
-    }));
-    events
+    }
 }
 
 impl Allowed<'_, UpdateItem, Item> {

@@ -1,0 +1,148 @@
+//! How refusals, denials and faults are told: the first as data, the others as errors with a closed set of codes.
+//! Never lets a word of Rust, of the store or of another organisation out.
+
+use crate::{
+    app::{Failed, Fault, RefusedPage},
+    domain::{
+        access::Denied,
+        refusal::{Refusal, RefusalCode},
+    },
+};
+use async_graphql::{
+    ContextSelectionSet, Error, ErrorExtensions, OutputType, Positioned, ServerResult, SimpleObject, Value,
+    parser::types::Field,
+    registry::{MetaEnumValue, MetaType, MetaTypeId, Registry},
+};
+use std::borrow::Cow;
+
+/// The closed set of codes of errors.
+pub(super) mod code {
+    pub(in crate::graphql) const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+    pub(in crate::graphql) const FORBIDDEN: &str = "FORBIDDEN";
+    pub(in crate::graphql) const NOT_FOUND: &str = "NOT_FOUND";
+    pub(in crate::graphql) const BAD_REQUEST: &str = "BAD_REQUEST";
+    pub(in crate::graphql) const CURSOR_EXPIRED: &str = "CURSOR_EXPIRED";
+    pub(in crate::graphql) const UNAVAILABLE: &str = "UNAVAILABLE";
+    pub(in crate::graphql) const STORAGE_FULL: &str = "STORAGE_FULL";
+    pub(in crate::graphql) const INTERNAL: &str = "INTERNAL";
+}
+
+/// An error with a code.
+pub(super) fn error(code: &'static str, message: impl Into<String>) -> Error {
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// What a caller is told of a denial.
+pub(super) fn denied(denied: Denied) -> Error {
+    match denied {
+        Denied::Unauthenticated => {
+            error(code::UNAUTHENTICATED, "Sign in first: the credential is missing, ended or not valid.")
+        }
+        Denied::NotFound => error(code::NOT_FOUND, "There is no such object, or you may not read it."),
+        Denied::Forbidden(right) => {
+            error(code::FORBIDDEN, format!("You may read this, but the operation needs more: {right}."))
+        }
+    }
+}
+
+/// What a caller is told when the machine could not.
+pub(super) fn fault(fault: Fault) -> Error {
+    let code = match fault {
+        Fault::StorageFull => code::STORAGE_FULL,
+        Fault::Refused | Fault::OutcomeUnknown | Fault::Stopped | Fault::Overloaded | Fault::Stopping => {
+            code::UNAVAILABLE
+        }
+        Fault::Panicked | Fault::Overtaken | Fault::Unreadable => code::INTERNAL,
+    };
+    let mut message = fault.to_string();
+    if let Some(first) = message.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    error(code, format!("{message}."))
+}
+
+/// A failed read.
+pub(super) fn failed(failed: Failed) -> Error {
+    match failed {
+        Failed::Denied(reason) => denied(reason),
+        Failed::Fault(reason) => fault(reason),
+        Failed::Refused(refusal) => error(code::BAD_REQUEST, refusal.sentence()),
+    }
+}
+
+impl From<RefusedPage> for PageError {
+    fn from(refused: RefusedPage) -> Self {
+        Self(error(code::BAD_REQUEST, format!("{refused}.")))
+    }
+}
+
+/// A page that cannot be asked for.
+#[derive(Clone)]
+pub(super) struct PageError(pub(super) Error);
+
+impl From<PageError> for Error {
+    fn from(refused: PageError) -> Self {
+        refused.0
+    }
+}
+
+/// A rule that the request breaks. Nothing of the request was done.
+#[derive(Clone, Debug, SimpleObject)]
+pub(super) struct UserError {
+    /// Names the rule.
+    code: UserErrorCode,
+    /// What was refused and why, in one sentence.
+    message: String,
+    /// What you can do about it.
+    remedy: String,
+    /// Where in the input the refused value stands, outermost first; empty when the whole is refused.
+    path: Vec<String>,
+}
+
+impl From<&Refusal> for UserError {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: UserErrorCode(refusal.code()),
+            message: refusal.sentence(),
+            remedy: refusal.code().remedy().to_owned(),
+            path: refusal.path(),
+        }
+    }
+}
+
+/// The rules that a request can break: the domain's one table, as an enum of the schema.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UserErrorCode(RefusalCode);
+
+impl OutputType for UserErrorCode {
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("UserErrorCode")
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        registry.create_output_type::<Self, _>(MetaTypeId::Enum, |_| {
+            let values = RefusalCode::ALL.iter().map(|code| {
+                let value = MetaEnumValue {
+                    description: Some(code.template().replace(['{', '}'], "`")),
+                    ..MetaEnumValue::new(code.as_str())
+                };
+                (code.as_str().to_owned(), value)
+            });
+            MetaType::Enum {
+                name: "UserErrorCode".to_owned(),
+                description: Some("The rules that a request can break.".to_owned()),
+                enum_values: values.collect(),
+                visible: None,
+                inaccessible: false,
+                tags: vec![],
+                rust_typename: Some(std::any::type_name::<Self>()),
+                directive_invocations: vec![],
+                requires_scopes: vec![],
+            }
+        })
+    }
+
+    async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        Ok(Value::Enum(async_graphql::Name::new(self.0.as_str())))
+    }
+}

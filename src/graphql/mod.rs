@@ -1,0 +1,20 @@
+//! Words: the schema's types, inputs and payloads, and how they are executed.
+//! Never holds a rule, and never a way around `app`.
+
+mod call;
+mod deployment;
+mod error;
+mod id;
+mod identity;
+mod infrastructure;
+mod item;
+mod node;
+mod page;
+mod registry;
+mod scalar;
+mod schema;
+mod sign_off;
+mod source;
+mod template;
+
+pub use schema::{Api, ApiConnection, sdl};

@@ -1,0 +1,103 @@
+//! The schema from its parts, and its execution for one caller.
+//! Never executes for a caller whose credential was not verified by `app`.
+
+use super::{
+    call::Asker,
+    item::ItemMutation,
+    node::{Node, NodeQuery},
+    registry::{ItemQuery, RegistryQuery},
+    sign_off::{SignOffMutation, SignOffQuery},
+    template::TemplateQuery,
+};
+use crate::{
+    app::App,
+    domain::access::{Denied, Viewer},
+};
+use async_graphql::{
+    Data, EmptySubscription, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
+    futures_util::stream::{BoxStream, StreamExt},
+};
+use std::sync::Arc;
+
+/// Reading.
+#[derive(Default, MergedObject)]
+pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SignOffQuery);
+
+/// Changing: each field is one command, durable before it answers.
+#[derive(Default, MergedObject)]
+pub(super) struct Mutation(ItemMutation, SignOffMutation);
+
+type Root = Schema<Query, Mutation, EmptySubscription>;
+
+fn root() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription).register_output_type::<Node>()
+}
+
+/// The schema as text, sorted, as `schema.graphql` holds it.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().include_specified_by();
+    root().finish().sdl_with_options(options)
+}
+
+/// The API over one application. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    schema: Root,
+    app: App,
+}
+
+/// The API for one socket, whose credential came with its first message.
+#[derive(Clone)]
+pub struct ApiConnection {
+    api: Api,
+    credential: Option<Arc<str>>,
+}
+
+impl Api {
+    /// The API over an application.
+    pub fn new(app: App) -> Self {
+        Self { schema: root().data(app.clone()).finish(), app }
+    }
+
+    /// Answers one request of whoever presents this credential, or of nobody.
+    pub async fn request(&self, credential: Option<&str>, request: Request) -> Response {
+        let viewer = self.viewer(credential).await;
+        self.schema.execute(request.data(Asker::new(viewer))).await
+    }
+
+    /// The API for a socket that presented this credential.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when a credential was presented that is not valid.
+    pub async fn connection(&self, credential: Option<&str>) -> Result<ApiConnection, Denied> {
+        if credential.is_some() {
+            self.viewer(credential).await?;
+        }
+        Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into) })
+    }
+
+    async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Denied> {
+        match credential {
+            None => Err(Denied::Unauthenticated),
+            Some(credential) => self.app.authenticate(credential).await.map_err(|_| Denied::Unauthenticated),
+        }
+    }
+}
+
+impl Executor for ApiConnection {
+    async fn execute(&self, request: Request) -> Response {
+        self.api.request(self.credential.as_deref(), request).await
+    }
+
+    fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        let this = self.clone();
+        // Every operation asks anew whether the credential still stands.
+        let stream = async_graphql::futures_util::stream::once(async move {
+            let viewer = this.api.viewer(this.credential.as_deref()).await;
+            this.api
+                .schema
+                .execute_stream_with_session_data(request.data(Asker::new(viewer)), session.unwrap_or_default())
+        });
+        stream.flatten().boxed()
+    }
+}
