@@ -104,7 +104,8 @@ impl Everyone {
             format!("Countersign shows its tutorial at {base}/playground"),
             format!("  API  {base}/graphql"),
             String::new(),
-            "Everyone is signed in; in the playground, one click makes you somebody else. Their credentials,".to_owned(),
+            "Everyone is signed in; in the playground, one click makes you somebody else. Their credentials,"
+                .to_owned(),
             "good for this demo only, go behind \"Authorization: Bearer\":".to_owned(),
         ];
         for (slug, signed) in self.0.iter().filter(|(slug, _)| *slug == "acme") {

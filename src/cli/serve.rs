@@ -51,18 +51,26 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
         let base = format!("http://{}", started.address);
         let links = started.app.first_links().await?;
         if arguments.json {
-            let links: Vec<_> = links.iter().map(|link| serde_json::json!({
-                "organisation": link.organisation,
-                "email": link.email,
-                "setPassword": format!("{base}/set-password?token={}", link.token),
-            })).collect();
+            let links: Vec<_> = links
+                .iter()
+                .map(|link| {
+                    serde_json::json!({
+                        "organisation": link.organisation,
+                        "email": link.email,
+                        "setPassword": format!("{base}/set-password?token={}", link.token),
+                    })
+                })
+                .collect();
             say(&serde_json::json!({ "url": base, "links": links }).to_string());
         } else {
             say(&format!("Countersign serves {} at {base}", arguments.data_dir.display()));
             say(&format!("  API         {base}/graphql"));
             say(&format!("  playground  {base}/playground"));
             for link in &links {
-                say(&format!("\n{} of the organisation {} has no password yet. Set it within 60 minutes at", link.email, link.organisation));
+                say(&format!(
+                    "\n{} of the organisation {} has no password yet. Set it within 60 minutes at",
+                    link.email, link.organisation
+                ));
                 say(&format!("  {base}/set-password?token={}", link.token));
             }
             say("\nTo look around first, stop this and run: countersign demo");
