@@ -61,8 +61,8 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
         rules_must_fit(self.view(), "futureChildren", self.kind.below(), &govern.future_children)?;
         let mut draft = self.draft();
         let item = match govern.into {
-            Some(into) => self.into_existing(&mut draft, parent, into, &govern, now)?,
-            None => self.into_new(&mut draft, parent, &govern, ids, now)?,
+            Some(into) => self.existing_item(&mut draft, parent, into, &govern, now)?,
+            None => self.new_item(&mut draft, parent, &govern, ids, now)?,
         };
         link(&mut draft, self.record(), item.id);
         let mut touched = BTreeSet::from([self.id]);
@@ -103,7 +103,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
         checked.collect()
     }
 
-    fn into_new(
+    fn new_item(
         &self,
         draft: &mut Draft,
         parent: Option<&Arc<Item>>,
@@ -129,7 +129,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
     }
 
     /// Takes an existing item, which must be able to stand for this object.
-    fn into_existing(
+    fn existing_item(
         &self,
         draft: &mut Draft,
         parent: Option<&Arc<Item>>,
