@@ -102,14 +102,15 @@ impl Resource for TenantEntry {
 }
 
 impl View<'_> {
-    /// The tenant that the platform's directory has under this short name. Only whoever presents a
+    /// The tenant that the platform's directory has under this short name, the platform's own included. Only whoever presents a
     /// credential may look: it names the organisation, and the answer is never shown.
     ///
     /// # Errors
     /// `NotFound` when there is none, or for everyone else.
     pub fn tenant_called(self, slug: &str) -> Result<TenantId, Denied> {
-        let entry = self.state().tenant_entry_by_slug(slug).filter(|_| self.presents_credential());
-        entry.map(|entry| entry.id).ok_or(Denied::NotFound)
+        let platform = self.state().tenant().filter(|tenant| tenant.slug.as_str() == slug).map(|tenant| tenant.id);
+        let entered = self.state().tenant_entry_by_slug(slug).map(|entry| entry.id);
+        platform.or(entered).filter(|_| self.presents_credential()).ok_or(Denied::NotFound)
     }
 
     /// Whether the platform's directory has this tenant; for the same callers.
