@@ -1,7 +1,9 @@
 //! Operations: one function for each thing that a caller can ask for.
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
+pub mod demo;
 mod deployment;
+mod first_link;
 pub mod fixture;
 mod governance;
 pub mod identity;
@@ -18,6 +20,7 @@ mod tenant;
 mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
+pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};

@@ -6,6 +6,7 @@ use super::{
     tenant::PLATFORM,
     token::{self, Bearer, RefreshSecret},
 };
+use crate::limits::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::{
     domain::{
         access::{Denied, Principal, SystemActor, Viewer},
@@ -97,7 +98,7 @@ impl App {
             let change = tenant.sign_in(&candidate, secret.hashes(), turn.ids(), turn.now())?;
             turn.stage(change)
         });
-        self.signed_in(begun.await?, viewer.tenant(), secret)
+        self.signed_in(begun.await?, viewer.tenant(), secret, ACCESS_TOKEN_LIFETIME_SECONDS)
     }
 
     /// Whose password is to be verified, if anybody's.
@@ -124,9 +125,12 @@ impl App {
         });
         let Committed { outcome, snapshot, number } = refreshed.await?;
         match outcome {
-            Refreshed::Continued(session) => {
-                self.signed_in(Committed { outcome: session, snapshot, number }, tenant, next)
-            }
+            Refreshed::Continued(session) => self.signed_in(
+                Committed { outcome: session, snapshot, number },
+                tenant,
+                next,
+                ACCESS_TOKEN_LIFETIME_SECONDS,
+            ),
             Refreshed::Ended => {
                 tracing::warn!(%tenant, %session, "a used refresh token came again; its session was ended");
                 Err(UNAUTHENTICATED)
@@ -188,11 +192,17 @@ impl App {
         set.await
     }
 
-    /// Begins a session for a user without a password: how the demo shows everyone signed in.
+    /// Begins a session for a user without a password, with an access token of another lifetime than usual: how the
+    /// demo shows everyone signed in.
     ///
     /// # Errors
     /// `UNKNOWN_PERSON` for an unknown or disabled user.
-    pub async fn issue_access_token(&self, tenant: TenantId, user: UserId) -> Result<Committed<SignedIn>, Failed> {
+    pub async fn issue_access_token(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        lifetime_seconds: i64,
+    ) -> Result<Committed<SignedIn>, Failed> {
         self.must_be_tenant(tenant).await?;
         let secret = RefreshSecret::new()?;
         let viewer = Arc::new(Viewer::verified(tenant, Principal::System(SystemActor::Founding)));
@@ -201,7 +211,7 @@ impl App {
             let change = tenant.sign_in_without_password(user, secret.hashes(), turn.ids(), turn.now())?;
             turn.stage(change)
         });
-        self.signed_in(begun.await?, tenant, secret)
+        self.signed_in(begun.await?, tenant, secret, lifetime_seconds)
     }
 
     /// The tokens of a session that has just begun or goes on.
@@ -210,17 +220,18 @@ impl App {
         committed: Committed<Arc<Session>>,
         tenant: TenantId,
         secret: RefreshSecret,
+        lifetime_seconds: i64,
     ) -> Result<Committed<SignedIn>, Failed> {
         let Committed { outcome: session, snapshot, number } = committed;
         let (user, session): (UserId, SessionId) = (session.user, session.id);
         let bearer = Bearer { tenant, user, session };
-        let (access_token, expires_at) = self.inner.tokens.issue(bearer, self.store.clock().now())?;
+        let (access_token, expires_at) = self.inner.tokens.issue(bearer, self.store.clock().now(), lifetime_seconds)?;
         let refresh_token = secret.token(tenant, session);
         Ok(Committed { outcome: SignedIn { user, access_token, refresh_token, expires_at }, snapshot, number })
     }
 
     /// The organisation of this short name, the platform's own included.
-    pub(super) async fn tenant_called(&self, slug: &str) -> Result<Option<TenantId>, Fault> {
+    pub async fn tenant_called(&self, slug: &str) -> Result<Option<TenantId>, Fault> {
         let platform = self.directory().await?;
         Ok(platform.view().tenant_called(slug).ok())
     }

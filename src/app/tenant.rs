@@ -81,7 +81,8 @@ impl App {
             let taken = || Refusal::AlreadyExists { what: "tenant", name: slug.to_string() };
             return if same { Ok(()) } else { Err(taken().into()) };
         }
-        let founded = self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| turn.stage(founding::found(turn.view(), founding)?));
+        let founded =
+            self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| turn.stage(founding::found(turn.view(), founding)?));
         founded.await?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::{
         session::RefreshHashes,
         time::Timestamp,
     },
-    limits::{ACCESS_TOKEN_LIFETIME_SECONDS, TOKEN_LEEWAY_SECONDS},
+    limits::TOKEN_LEEWAY_SECONDS,
     store::keys::{Keys, KeysError},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -90,9 +90,14 @@ impl Tokens {
     }
 
     /// An access token, and until when it is good.
-    pub(super) fn issue(&self, bearer: Bearer, now: Timestamp) -> Result<(String, Timestamp), Fault> {
+    pub(super) fn issue(
+        &self,
+        bearer: Bearer,
+        now: Timestamp,
+        lifetime_seconds: i64,
+    ) -> Result<(String, Timestamp), Fault> {
         let issued = now.milliseconds().div_euclid(1_000);
-        let expires = issued.saturating_add(ACCESS_TOKEN_LIFETIME_SECONDS);
+        let expires = issued.saturating_add(lifetime_seconds);
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: ISSUER.to_owned(),

@@ -4,8 +4,8 @@
 use super::{
     field::Person,
     id::{
-        ApiKeyId, AssignmentRuleId, DeploymentId, GroupId, InfrastructureId, ItemId, PasswordLinkId, ReceiptId,
-        RoleId, SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId, UserId,
+        ApiKeyId, AssignmentRuleId, DeploymentId, GroupId, InfrastructureId, ItemId, PasswordLinkId, ReceiptId, RoleId,
+        SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId, UserId,
     },
     identity::{ApiKey, Group, PasswordLink, Receipt, Session, SourceNode, User},
     infrastructure::Infrastructure,

@@ -187,13 +187,7 @@ impl Allowed<'_, SignIn, Tenant> {
         Ok(self.begin(user, hashes, ids, now))
     }
 
-    fn begin(
-        self,
-        user: UserId,
-        hashes: RefreshHashes,
-        ids: &dyn Ids,
-        now: Timestamp,
-    ) -> Change<Arc<Session>> {
+    fn begin(self, user: UserId, hashes: RefreshHashes, ids: &dyn Ids, now: Timestamp) -> Change<Arc<Session>> {
         let mut draft = self.draft();
         let known: Vec<_> = self.state().sessions_of(user).cloned().collect();
         let (over, mut lasting): (Vec<_>, Vec<_>) = known.into_iter().partition(|known| known.expires_at <= now);

@@ -250,3 +250,21 @@ pub fn fields(item: &Value) -> BTreeMap<String, Value> {
     let fields = item["fields"].as_array().cloned().unwrap_or_default();
     fields.into_iter().map(|field| (field["key"].as_str().unwrap().to_owned(), field["value"].clone())).collect()
 }
+
+impl World {
+    /// The id of a template of Acme that is not active, as its administrator finds it.
+    pub async fn admin_template(&self, name: &str, status: &str) -> String {
+        let query = "query($status: TemplateStatus) { templates(status: $status) { nodes { id name } } }";
+        let templates = self.admin().ask(query, json!({ "status": status })).await.at("/templates/nodes");
+        let found = templates.as_array().unwrap().iter().find(|template| template["name"] == name);
+        found.unwrap_or_else(|| panic!("no template {name}"))["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Turns the separation of requester and approver on or off.
+    pub async fn requester_may_not_approve(&self, on: bool) {
+        let read = self.admin().ask("{ tenant { revision } }", json!({})).await;
+        let query = "mutation($input: UpdateTenantSettingsInput!) { updateTenantSettings(input: $input) { userErrors { code } } }";
+        let input = json!({ "expectedRevision": read.number("/tenant/revision"), "requesterMayNotApprove": on });
+        self.admin().ask(query, json!({ "input": input })).await.done();
+    }
+}

@@ -157,8 +157,7 @@ impl Allowed<'_, CreateUser, Tenant> {
         let id = UserId::new(ids);
         let (name, standing) = (new.name, new.standing);
         let told = EventKind::UserCreated { user: id, name: name.clone(), standing };
-        let user =
-            User { id, revision: 1, name, email, password_hash: None, standing, active: true, created_at: now };
+        let user = User { id, revision: 1, name, email, password_hash: None, standing, active: true, created_at: now };
         let mut draft = self.draft();
         let user = draft.put(user, Subject::Identity(id.uuid()), told);
         Ok(draft.done(user))
@@ -316,12 +315,7 @@ impl Allowed<'_, CreateApiKey, Tenant> {
     /// # Errors
     /// `UNKNOWN_OBJECT`, `UNKNOWN_PERSON`, `SCOPE_MISSING`, `SCOPE_NEEDS_NODE`, `SCOPE_NEEDS_USER`, `EXPIRY_PAST`;
     /// `Forbidden` for keys, and for the key of a user who has more rights than the caller.
-    pub fn create_api_key(
-        self,
-        new: NewApiKey,
-        ids: &dyn Ids,
-        now: Timestamp,
-    ) -> Result<Change<Arc<ApiKey>>, Stopped> {
+    pub fn create_api_key(self, new: NewApiKey, ids: &dyn Ids, now: Timestamp) -> Result<Change<Arc<ApiKey>>, Stopped> {
         self.must_be_no_key()?;
         self.fitting(new.owner, &new.scopes)?;
         if let KeyOwner::User(user) = new.owner
