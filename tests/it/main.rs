@@ -16,6 +16,8 @@ mod index;
 mod journal;
 mod journal_damage;
 mod keys;
+mod machine;
 mod memory_disk;
+mod session;
 mod tidy;
 mod transitions;

@@ -465,7 +465,7 @@ async fn only_the_platform_makes_organisations_and_each_short_name_is_one() {
 async fn an_address_is_shown_to_its_owner_and_to_administrators() {
     let office = Office::new().await;
     let ben = office.user("ben@example.org", Standing::Member).await;
-    let issued = office.app.issue_access_token(office.tenant, ben).await.unwrap().outcome;
+    let issued = office.app.issue_access_token(office.tenant, ben, 60).await.unwrap().outcome;
     let emails = async |viewer: Arc<Viewer>| {
         let snapshot = office.app.snapshot(&viewer).await.unwrap();
         let page = identity::users(&snapshot, &UserFilter::default(), &Default::default()).unwrap();
