@@ -16,9 +16,10 @@ pub use crate::store::{Committed, Failed, Fault};
 pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
-pub use registry::{ItemFilter, ItemOrder, SourceFilter};
+pub use registry::{GovernanceStatus, ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
 pub use sign_off::{Task, my_review_tasks};
+pub use source::source_by_key;
 
 use crate::{
     domain::{
