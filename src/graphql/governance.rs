@@ -232,7 +232,7 @@ pub(super) struct GovernSourceObjectPayload {
 }
 
 /// The item that an operation answers, and the source object that the request named.
-struct Governed {
+pub(super) struct Governed {
     item: Arc<Item>,
     source: SourceObjectId,
 }

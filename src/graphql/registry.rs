@@ -215,7 +215,6 @@ pub(super) struct RegistryQuery;
 #[Object]
 impl RegistryQuery {
     /// The inbox: reported objects that nobody has governed or hidden, for those who could govern them. Oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and its filter")]
     async fn governable_items(
         &self,
         ctx: &Context<'_>,
@@ -233,7 +232,6 @@ impl RegistryQuery {
     }
 
     /// The reported objects that you may read, governed and hidden ones too. Oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and its filter")]
     async fn source_objects(
         &self,
         ctx: &Context<'_>,
@@ -265,7 +263,6 @@ impl RegistryQuery {
     }
 
     /// The deployments that you may see, oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and its filter")]
     async fn deployments(
         &self,
         ctx: &Context<'_>,
