@@ -61,6 +61,21 @@ pub const SESSION_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// How long a one-time password link is accepted, in seconds.
 pub const PASSWORD_LINK_LIFETIME_SECONDS: i64 = 60 * 60;
 
+/// How far a token's times may lie apart from the server's clock, in seconds.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 30;
+
+/// How many sessions one user has at most; the oldest ends where one more begins.
+pub const SESSIONS_OF_USER_MAX: usize = 50;
+
+/// How many members one group has at most.
+pub const GROUP_MEMBERS_MAX: usize = 10_000;
+
+/// The longest e-mail address, in bytes (RFC 5321).
+pub const EMAIL_BYTES_MAX: usize = 254;
+
+/// How many passwords wait to be hashed at most; each takes tens of milliseconds and 19 MiB while it is worked on.
+pub const PASSWORDS_WAITING_MAX: usize = 32;
+
 /// The shortest password, in characters.
 pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 
@@ -93,3 +108,32 @@ pub const TAIL_COMMITS_MAX: usize = 1_000;
 
 /// After how much idling a tenant's state is let go, in seconds.
 pub const TENANT_IDLE_SECONDS: i64 = 600;
+
+/// The largest HTTP body and the largest WebSocket message, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+
+/// How deep the brackets of a document may nest. The engine's parser recurses: 2,000 levels, 4 KB, would
+/// overflow its stack and end the process.
+pub const DOCUMENT_DEPTH_MAX: usize = 64;
+
+/// How many lexical tokens a document may have. The introspection query of the common clients has about 400.
+pub const DOCUMENT_TOKENS_MAX: usize = 2_000;
+
+/// How many fields a document may select once every fragment is expanded. A chain of fragments that each
+/// spread the next one twice doubles this with every link.
+pub const DOCUMENT_FIELDS_MAX: usize = 5_000;
+
+/// How long a client may take to read or answer before its request or socket is given up, in seconds.
+pub const REQUEST_SECONDS_MAX: u64 = 30;
+
+/// How long a socket may wait before it says who it is, in seconds.
+pub const SOCKET_INIT_SECONDS_MAX: u64 = 3;
+
+/// How often a socket is asked whether it is still there, in seconds.
+pub const SOCKET_PING_SECONDS: u64 = 12;
+
+/// How many operations may run on one socket at a time.
+pub const SOCKET_OPERATIONS_MAX: usize = 50;
+
+/// How long a stopping server waits for requests and sockets to end, in seconds.
+pub const STOP_SECONDS_MAX: u64 = 10;

@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The binary; everything it does is in `cli`.
+
+fn main() -> std::process::ExitCode {
+    countersign::cli::run()
+}

@@ -1,6 +1,7 @@
 //! The sign-off of one step: its stages as a pure state machine, and the reviews in them.
 //! Never asks who moves it: `rules` does, with a permission in hand.
 
+mod members;
 mod rules;
 
 use super::{
@@ -10,7 +11,8 @@ use super::{
     text::{FeedbackGroupKey, FieldKey, StepKey, Text},
     time::Timestamp,
 };
-pub use rules::{Notify, RequestedFeedback, Verdict, Warning, Whom, approvers, members};
+pub use members::{approvers, members};
+pub use rules::{Notify, RequestedFeedback, Verdict, Warning, Whom};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 

@@ -2,6 +2,7 @@
 //! Never decides who may do what: it commits what `domain` made, and shows what is durable.
 
 mod behind;
+mod check;
 pub mod cipher;
 pub mod codec;
 pub mod disk;
@@ -17,6 +18,7 @@ mod slot;
 mod turn;
 mod writer;
 
+pub use check::{Checked, check};
 pub use fault::{Failed, Fault};
 pub use handle::{Committed, Data, History};
 pub use open::{Machine, OpenError, Store};

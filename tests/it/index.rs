@@ -114,12 +114,12 @@ fn mentions_are_paged_in_both_directions() {
     let of = |from, limit| index.mentions(ann, item, from, limit).unwrap();
     assert_eq!(of(Numbers::After(0), 10), [1, 4, 255, 256, 70_000]);
     assert_eq!(of(Numbers::After(4), 2), [255, 256]);
-    assert_eq!(of(Numbers::After(70_000), 2), []);
-    assert_eq!(of(Numbers::After(u64::MAX), 2), []);
+    assert!(of(Numbers::After(70_000), 2).is_empty());
+    assert!(of(Numbers::After(u64::MAX), 2).is_empty());
     assert_eq!(of(Numbers::Before(u64::MAX), 3), [70_000, 256, 255]);
     assert_eq!(of(Numbers::Before(255), 10), [4, 1]);
-    assert_eq!(of(Numbers::Before(1), 10), []);
-    assert_eq!(of(Numbers::Before(0), 10), []);
+    assert!(of(Numbers::Before(1), 10).is_empty());
+    assert!(of(Numbers::Before(0), 10).is_empty());
     assert_eq!(index.mentions(ann, other, Numbers::Before(9), 10).unwrap(), [2]);
 }
 

@@ -6,6 +6,8 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod fixture;
+mod founding;
 mod golden;
 mod index;
 mod journal;

@@ -1,29 +1,28 @@
 //! What people do with a sign-off, each a method on the permission it needs.
 //! Never holds a stage's rule: those are the state machine's.
 
-use super::{Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage};
+use super::{
+    Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage,
+    members::{approvers, basis, members},
+};
 use crate::domain::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
     action::{
         AbandonSignOff, Asks, Decide, DeleteFeedback, EditFeedback, Need, ReadSignOff, RequestFeedback,
         RequestFinalApproval, ResetSignOff, ResumeSignOff, ReturnToFeedback, SubmitFeedback,
     },
-    caller::Caller,
     consequences,
     event::{EventKind, Notified, Subject},
-    field::{FieldValue, Person},
     id::{Ids, ReviewId, UserId},
     item::Item,
-    policy::roles_on,
     receipt::Outcome,
     refusal::Refusal,
-    state::{Change, State},
+    state::Change,
     template::Membership,
-    text::{FeedbackGroupKey, FieldKey, Text},
+    text::{FeedbackGroupKey, Text},
     time::Timestamp,
     workflow::StepStatus,
 };
-use crate::limits::INHERITANCE_LEVELS_MAX;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -90,76 +89,6 @@ impl Resource for SignOff {
             | Need::SelfOrAdminister => Err(Denied::Forbidden("a right that sign-offs do not have")),
         }
     }
-}
-
-/// The active users in a membership, each once, as they are now.
-pub fn members(state: &State, item: &Item, membership: &Membership) -> Vec<UserId> {
-    let named = membership.users.iter().copied().map(Person::User);
-    let groups = membership.groups.iter().copied().map(Person::Group);
-    let own = membership.own_fields.iter().flat_map(|field| people_in(Some(item), field));
-    let project = project_of(state, item);
-    let of_project = membership.project_fields.iter().flat_map(|field| people_in(project, field));
-    let mut users = state.active_users(named.chain(groups).chain(own).chain(of_project));
-    if !membership.roles.is_empty() {
-        let with_role = state.tables.users.values().filter(|user| {
-            let caller = Caller { user: Some(user), key: None, system: None, credential: false };
-            user.active && has_role(state, &caller, item, membership)
-        });
-        users.extend(with_role.map(|user| user.id));
-        users.sort_unstable();
-        users.dedup();
-    }
-    users
-}
-
-/// The active users who may decide.
-pub fn approvers(state: &State, sign_off: &SignOff) -> Vec<UserId> {
-    let item = state.item(sign_off.item);
-    item.map(|item| members(state, item, &sign_off.configuration.approvers)).unwrap_or_default()
-}
-
-/// On what ground a person belongs to a membership now, if she does.
-fn basis(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> Option<MembershipBasis> {
-    let user = caller.person()?;
-    if membership.users.contains(&user) {
-        return Some(MembershipBasis::Named);
-    }
-    if let Some(group) = membership.groups.iter().find(|group| caller.is_in(state, **group)) {
-        return Some(MembershipBasis::Group(*group));
-    }
-    let names = |item: Option<&Item>, field: &FieldKey| {
-        people_in(item, field).into_iter().any(|person| caller.is(state, person))
-    };
-    if let Some(field) = membership.own_fields.iter().find(|field| names(Some(item), field)) {
-        return Some(MembershipBasis::OwnField(field.clone()));
-    }
-    let project = project_of(state, item);
-    if let Some(field) = membership.project_fields.iter().find(|field| names(project, field)) {
-        return Some(MembershipBasis::ProjectField(field.clone()));
-    }
-    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
-    membership.roles.iter().find(|role| roles.contains(role)).map(|role| MembershipBasis::Role(*role))
-}
-
-fn has_role(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> bool {
-    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
-    membership.roles.iter().any(|role| roles.contains(role))
-}
-
-fn people_in(item: Option<&Item>, field: &FieldKey) -> Vec<Person> {
-    item.and_then(|item| item.fields.get(field)).map(FieldValue::people).unwrap_or_default()
-}
-
-/// The governed project that an item belongs to, or is.
-fn project_of<'s>(state: &'s State, item: &'s Item) -> Option<&'s Item> {
-    let mut top = item;
-    for _ in 0..INHERITANCE_LEVELS_MAX {
-        match top.parent.and_then(|parent| state.item(parent)) {
-            Some(parent) => top = parent,
-            None => break,
-        }
-    }
-    Some(top)
 }
 
 impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {

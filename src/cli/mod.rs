@@ -1,0 +1,77 @@
+//! The command line: what the binary can be told, and how it answers.
+//! Never holds an operation: it opens the store, starts the server, and prints.
+
+mod demo;
+mod machine;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+/// Governs AI initiatives from the first idea to production.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the organisations in a data directory; the first start makes it, with one organisation.
+    Serve(ServeArguments),
+    /// Serve the tutorial's organisation, with everyone signed in; on this machine only.
+    Demo(DemoArguments),
+    /// Print the schema as text.
+    Schema,
+}
+
+/// How to serve.
+#[derive(Debug, clap::Args)]
+struct ServeArguments {
+    /// Where to listen; port 0 takes a free one and prints it.
+    #[arg(long, env = "COUNTERSIGN_LISTEN", default_value = "127.0.0.1:4280")]
+    listen: SocketAddr,
+    /// Where everything is kept; made where it is missing.
+    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
+    data_dir: PathBuf,
+    /// Print one line of JSON instead of sentences.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How to show.
+#[derive(Debug, clap::Args)]
+struct DemoArguments {
+    /// Where to listen, on this machine only; port 0 takes a free one and prints it.
+    #[arg(long, env = "COUNTERSIGN_LISTEN", default_value = "127.0.0.1:4280")]
+    listen: SocketAddr,
+    /// Where everything is kept; a directory that is removed afterwards where nothing is named.
+    #[arg(long, env = "COUNTERSIGN_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print one line of JSON, with the address and everyone's credentials, instead of sentences.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match Cli::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Schema => {
+            print!("{}", crate::graphql::sdl());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("countersign: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

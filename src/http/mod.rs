@@ -1,0 +1,83 @@
+//! The wire: HTTP and WebSocket in, operations of the `graphql` floor out.
+//! Knows status codes, headers, media types and close codes. Never decides who may do what: it hands the
+//! credential that came with a request to the floor below, unread.
+
+mod admission;
+mod auth;
+mod fault;
+mod password_page;
+pub mod playground;
+mod router;
+mod transport;
+mod websocket;
+
+use crate::graphql::Api;
+use crate::limits::STOP_SECONDS_MAX;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+/// What a server may be told beside its API.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The people and tabs that the demo's playground opens with. A real server has none.
+    pub demo: Option<playground::Session>,
+    /// Origins, as a browser writes them (`https://example.org`), whose pages may open sockets here beside
+    /// the server's own.
+    pub allowed_origins: Vec<String>,
+}
+
+/// What every handler reads.
+#[derive(Clone)]
+struct Server {
+    api: Api,
+    options: Arc<Options>,
+    /// True once the server has begun to stop.
+    stopping: watch::Receiver<bool>,
+    /// Held by each socket until it has closed; the server's stop waits for the last one.
+    open: mpsc::Sender<()>,
+}
+
+/// Serves until `shutdown` resolves, then takes no more connections, tells every socket to come back later
+/// (1012) and waits for what is under way, at most [`STOP_SECONDS_MAX`].
+///
+/// # Errors
+/// The listener's, when it can accept no more.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let (open, mut all_closed) = mpsc::channel(1);
+    let server = Server { api, options: Arc::new(options), stopping: stopping.clone(), open };
+    let service = router::router(server).into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = async move {
+        shutdown.await;
+        stop.send_replace(true);
+    };
+    let served = axum::serve(listener, service).with_graceful_shutdown(stopped);
+    let grace_spent = async {
+        let mut stopping = stopping;
+        // An error says that the sender is gone, which is also a stop.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(Duration::from_secs(STOP_SECONDS_MAX)).await;
+    };
+    let all = async {
+        let outcome = served.await;
+        // Nothing is ever sent: this resolves when the last socket has dropped its sender.
+        let _ = all_closed.recv().await;
+        outcome
+    };
+    tokio::select! {
+        outcome = all => outcome,
+        () = grace_spent => {
+            tracing::warn!("stopped with requests still under way after {STOP_SECONDS_MAX} s");
+            Ok(())
+        }
+    }
+}

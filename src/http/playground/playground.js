@@ -1,0 +1,99 @@
+// The playground page: GraphiQL, a tab for each step of the walk-through, and a button for each person.
+// Everything comes from this server; tokens stay in the headers editor and in memory, never in storage.
+(async () => {
+  "use strict";
+  const { React, ReactDOM, GraphiQL } = window;
+  const h = React.createElement;
+
+  // The style elements that GraphiQL's dialogs add carry the page's nonce, or the browser refuses them.
+  window.__webpack_nonce__ = document.querySelector('meta[name="style-nonce"]').content;
+
+  // The demo hands out its people and tabs; any other server answers 404 and shows the way to sign in.
+  const answer = await fetch("/playground/session.json");
+  const { people, tabs } = answer.ok ? await answer.json() : { people: [], tabs: [] };
+  const isDemo = people.length > 0;
+
+  const headersOf = (token) => JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
+  const tokenOf = (handle) => people.find((person) => person.handle === handle)?.token;
+  const editorTabs = tabs.map((tab) => ({
+    query: `# ${tab.title} (as ${tab.as})\n${tab.query}\n`,
+    variables: JSON.stringify(tab.variables ?? {}, null, 2),
+    headers: tokenOf(tab.as) ? headersOf(tokenOf(tab.as)) : "",
+  }));
+
+  const signInTab = {
+    query: [
+      "# Sign in, then copy the access token into the Headers editor below:",
+      '#   { "Authorization": "Bearer …" }',
+      "mutation SignIn($input: SignInInput!) {",
+      "  signIn(input: $input) {",
+      "    accessToken",
+      "    userErrors { code message }",
+      "  }",
+      "}",
+      "",
+    ].join("\n"),
+    variables: JSON.stringify({ input: { organisation: "default", email: "", password: "" } }, null, 2),
+    headers: "",
+  };
+
+  // The demo's tokens change with every start, so its tabs are made anew on every visit.
+  const memoryStorage = () => {
+    const entries = new Map();
+    return {
+      getItem: (key) => entries.get(key) ?? null,
+      setItem: (key, value) => void entries.set(key, String(value)),
+      removeItem: (key) => void entries.delete(key),
+      clear: () => entries.clear(),
+      get length() {
+        return entries.size;
+      },
+    };
+  };
+
+  // Rendered inside GraphiQL, where its state can be reached, and shown in the page's header.
+  function Bar() {
+    const { tabs: open, activeTabIndex, changeTab, headerEditor } = GraphiQL.React.useEditorContext({ nonNull: true });
+    const headers = open[activeTabIndex]?.headers ?? "";
+    const actAs = (person) => headerEditor?.setValue(headersOf(person.token));
+    // Two tabs of one title share it, and a tab that the user opened has none.
+    const titles = open.map((tab, index) => /^# (.+)/.exec(tab.query ?? "")?.[1] ?? tab.title ?? `Tab ${index + 1}`);
+
+    const step = h("label", { key: "step" }, "Step ",
+      h("select", { value: activeTabIndex, onChange: (event) => changeTab(Number(event.target.value)) },
+        titles.map((title, index) => h("option", { key: index, value: index }, title))));
+    const hats = h("span", { key: "people", className: "people", role: "group", "aria-label": "Act as" }, "Act as ",
+      people.map((person) => h("button", {
+        key: person.handle,
+        type: "button",
+        title: person.name,
+        "aria-pressed": headers.includes(`Bearer ${person.token}"`),
+        onClick: () => actAs(person),
+      }, person.handle)));
+    const hint = h("p", { key: "hint", className: "hint" }, "Not signed in: run ", h("code", null, "signIn"),
+      ", then put its token into the Headers editor as ", h("code", null, '{ "Authorization": "Bearer …" }'), ".");
+    const shown = isDemo ? [step, hats] : headers.includes("Bearer ") ? [] : [hint];
+    return ReactDOM.createPortal(shown, document.getElementById("bar"));
+  }
+
+  // GraphiQL's own fetcher speaks graphql-transport-ws for subscriptions and sends the headers editor's content
+  // as the connection's first payload.
+  const socketUrl = new URL("/graphql", window.location.href);
+  socketUrl.protocol = socketUrl.protocol === "https:" ? "wss:" : "ws:";
+  const fetcher = GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socketUrl.href });
+
+  const defaultTabs = isDemo && editorTabs.length > 0 ? editorTabs : [signInTab];
+  const isFresh = isDemo || window.localStorage.getItem("graphiql:tabState") === null;
+  ReactDOM.createRoot(document.getElementById("playground")).render(
+    h(GraphiQL, {
+      fetcher,
+      defaultTabs,
+      // The editors of the first tab start from these, not from `defaultTabs`.
+      defaultHeaders: isDemo ? defaultTabs[0].headers || headersOf(people[0].token) : undefined,
+      variables: isFresh ? defaultTabs[0].variables : undefined,
+      storage: isDemo ? memoryStorage() : undefined,
+      defaultEditorToolsVisibility: isDemo ? "variables" : "headers",
+      showPersistHeadersSettings: false,
+    }, h(GraphiQL.Logo, null, h("span", null, "Countersign"), h(Bar))),
+  );
+})();

@@ -1,0 +1,73 @@
+//! Every path of the server, on one page, and what all answers have in common. Never answers anything itself
+//! but whether the server is there.
+
+use super::{Server, fault::Fault, password_page, playground, transport, websocket};
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) fn router(server: Server) -> Router {
+    Router::new()
+        .route("/graphql", get(graphql_get).post(transport::post))
+        .route("/playground", get(playground::page))
+        .route("/playground/session.json", get(playground::session))
+        .route("/playground/{name}", get(playground::file))
+        .route("/set-password", get(password_page::page))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .with_state(server)
+        // The last layer is the first to see a request.
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
+        .layer(CatchPanicLayer::custom(|_| {
+            let message = "The server failed on this request.";
+            Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).answer(transport::JSON)
+        }))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}
+
+fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+}
+
+/// The path is logged without its query, which may hold a one-time token.
+fn span(request: &Request) -> tracing::Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
+}
+
+/// `GET /graphql` is a query, or the way to a socket.
+async fn graphql_get(
+    State(server): State<Server>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    parameters: Result<Query<transport::Parameters>, QueryRejection>,
+) -> Response {
+    match upgrade {
+        Ok(upgrade) => websocket::upgrade(server, &headers, upgrade),
+        Err(_) => transport::get(&server, &headers, parameters).await,
+    }
+}
+
+/// Ready until the server has begun to stop, so that a balancer sends no more.
+async fn ready(State(server): State<Server>) -> (StatusCode, &'static str) {
+    if *server.stopping.borrow() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    }
+}

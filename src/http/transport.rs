@@ -1,0 +1,271 @@
+//! GraphQL over HTTP: one operation in, one answer out, by the GraphQL-over-HTTP specification.
+//! Refuses what a cross-site form could send (anything but a JSON body), mutations over GET and batches.
+//! Never caches and never lets an answer be cached.
+
+use super::Server;
+use super::admission;
+use super::auth::credential;
+use super::fault::Fault;
+use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request, Response as Outcome, ServerError, Value};
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a client gets that names no media type, or accepts any.
+pub(super) const JSON: &str = "application/json";
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
+
+/// Answers `POST /graphql`.
+pub(super) async fn post(State(server): State<Server>, headers: HeaderMap, body: Body) -> Response {
+    let media_type = match media_type(&headers) {
+        Ok(media_type) => media_type,
+        Err(fault) => return fault.answer(JSON),
+    };
+    match read(&headers, body).await {
+        Ok(request) => execute(&server, Method::POST, media_type, credential(&headers), request).await,
+        Err(fault) => fault.answer(media_type),
+    }
+}
+
+/// The parameters of `GET /graphql`; the last two are JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<String>,
+    extensions: Option<String>,
+}
+
+/// Answers `GET /graphql`: queries only.
+pub(super) async fn get(
+    server: &Server,
+    headers: &HeaderMap,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Response {
+    let media_type = match media_type(headers) {
+        Ok(media_type) => media_type,
+        Err(fault) => return fault.answer(JSON),
+    };
+    let request = parameters
+        .map_err(|_| Fault::bad_request("The query string is not one of a GraphQL request."))
+        .and_then(|Query(parameters)| from_parameters(parameters));
+    match request {
+        Ok(request) => execute(server, Method::GET, media_type, credential(headers), request).await,
+        Err(fault) => fault.answer(media_type),
+    }
+}
+
+fn from_parameters(parameters: Parameters) -> Result<Request, Fault> {
+    let mut request = Request::new(parameters.query.unwrap_or_default());
+    request.operation_name = parameters.operation_name.filter(|name| !name.is_empty());
+    if let Some(variables) = parameters.variables.filter(|text| !text.is_empty()) {
+        request.variables = serde_json::from_str(&variables)
+            .map_err(|_| Fault::bad_request("The parameter variables is not a JSON object."))?;
+    }
+    if let Some(extensions) = parameters.extensions.filter(|text| !text.is_empty()) {
+        request.extensions = serde_json::from_str(&extensions)
+            .map_err(|_| Fault::bad_request("The parameter extensions is not a JSON object."))?;
+    }
+    with_document(request)
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Request, Fault> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !is_json(content_type) {
+        let message = "Send the request as application/json, in UTF-8.";
+        return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > REQUEST_BYTES_MAX as u64) {
+        return Err(too_large());
+    }
+    // The extractor reads no further than the limit that it finds on the request.
+    let mut bounded = axum::extract::Request::new(body);
+    DefaultBodyLimit::max(REQUEST_BYTES_MAX).apply(&mut bounded);
+    let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
+    let body = tokio::time::timeout(limit, Bytes::from_request(bounded, &()))
+        .await
+        .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time."))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Fault::bad_request("The body broke off."),
+    })?;
+    let request = serde_json::from_slice::<Request>(&body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Fault::bad_request(format!(
+            "The body is not a GraphQL request in JSON (line {line}, column {column}). Batches are not taken."
+        ))
+    })?;
+    with_document(request)
+}
+
+fn with_document(request: Request) -> Result<Request, Fault> {
+    if request.query.is_empty() {
+        return Err(Fault::bad_request("The request has no query."));
+    }
+    Ok(request)
+}
+
+fn too_large() -> Fault {
+    let message = format!("The body is larger than {REQUEST_BYTES_MAX} bytes.");
+    Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "LIMIT_EXCEEDED", message)
+}
+
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(JSON))
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+/// The media type to answer with: of the two that the caller accepts, the one it prefers.
+fn media_type(headers: &HeaderMap) -> Result<&'static str, Fault> {
+    let mut best: Option<(f32, &'static str)> = None;
+    let mut asked = false;
+    for value in headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()) {
+        for range in value.split(',') {
+            asked = true;
+            let mut parts = range.split(';').map(str::trim);
+            let offered = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+                GRAPHQL_RESPONSE => GRAPHQL_RESPONSE,
+                JSON | "application/*" | "*/*" => JSON,
+                _ => continue,
+            };
+            let quality = parts
+                .find_map(|parameter| parameter.strip_prefix("q="))
+                .and_then(|quality| quality.parse::<f32>().ok())
+                .unwrap_or(1.0);
+            if quality > 0.0 && best.is_none_or(|(before, _)| quality > before) {
+                best = Some((quality, offered));
+            }
+        }
+    }
+    match best {
+        Some((_, offered)) => Ok(offered),
+        None if !asked => Ok(JSON),
+        None => {
+            let message = format!("The answer can be {GRAPHQL_RESPONSE} or {JSON}.");
+            Err(Fault::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message))
+        }
+    }
+}
+
+async fn execute(
+    server: &Server,
+    method: Method,
+    media_type: &'static str,
+    credential: Option<&str>,
+    mut request: Request,
+) -> Response {
+    let kind = match admission::admit(&mut request) {
+        Ok(kind) => kind,
+        Err(fault) => return refused(&fault, media_type),
+    };
+    match kind {
+        Some(OperationType::Mutation) if method == Method::GET => {
+            let message = "Send mutations with POST.";
+            return Fault::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).answer(media_type);
+        }
+        Some(OperationType::Subscription) => {
+            let message = "Subscriptions run over a WebSocket at this path (graphql-transport-ws).";
+            return Fault::bad_request(message).answer(media_type);
+        }
+        Some(OperationType::Query | OperationType::Mutation) | None => {}
+    }
+    let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
+    match tokio::time::timeout(limit, server.api.request(credential, request)).await {
+        Ok(outcome) => answer(outcome, media_type),
+        Err(_) => {
+            let message = "The operation took too long; whether it took effect is not known.";
+            Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(media_type)
+        }
+    }
+}
+
+/// Under `application/json` a document that was understood as a request is answered with 200, as older
+/// clients expect; the newer media type tells by the status.
+fn refused(fault: &Fault, media_type: &'static str) -> Response {
+    let mut response = fault.answer(media_type);
+    if media_type == JSON && fault.status == StatusCode::BAD_REQUEST {
+        *response.status_mut() = StatusCode::OK;
+    }
+    response
+}
+
+/// The answer to a request of which nothing was executed: it has no `data`, not even null.
+#[derive(Serialize)]
+struct Refused<'a> {
+    errors: &'a [ServerError],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: &'a BTreeMap<String, Value>,
+}
+
+fn answer(outcome: Outcome, media_type: &'static str) -> Response {
+    let status = match refusal_code(&outcome) {
+        None => StatusCode::OK,
+        Some("UNAUTHENTICATED") => StatusCode::UNAUTHORIZED,
+        Some("RATE_LIMITED") => StatusCode::TOO_MANY_REQUESTS,
+        Some("UNAVAILABLE") => StatusCode::SERVICE_UNAVAILABLE,
+        Some("INTERNAL") => StatusCode::INTERNAL_SERVER_ERROR,
+        Some(_) if media_type == JSON => StatusCode::OK,
+        Some(_) => StatusCode::BAD_REQUEST,
+    };
+    let body = if is_refused(&outcome) {
+        serde_json::to_string(&Refused { errors: &outcome.errors, extensions: &outcome.extensions })
+    } else {
+        serde_json::to_string(&outcome)
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "an outcome did not serialize");
+            let message = "The answer could not be written.";
+            return Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).answer(media_type);
+        }
+    };
+    let mut response = (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Whether the request failed before any field ran: an error of a field has a path.
+pub(super) fn is_refused(outcome: &Outcome) -> bool {
+    outcome.data == Value::Null
+        && !outcome.errors.is_empty()
+        && outcome.errors.iter().all(|error| error.path.is_empty())
+}
+
+/// The code of a refused request's first error; one without a code failed validation.
+fn refusal_code(outcome: &Outcome) -> Option<&str> {
+    if !is_refused(outcome) {
+        return None;
+    }
+    Some(outcome.errors.first().and_then(code).unwrap_or("GRAPHQL_VALIDATION_FAILED"))
+}
+
+fn code(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        Value::Enum(code) => Some(code),
+        Value::Null | Value::Number(_) | Value::Boolean(_) | Value::Binary(_) | Value::List(_) | Value::Object(_) => {
+            None
+        }
+    }
+}

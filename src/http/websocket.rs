@@ -1,0 +1,269 @@
+//! The `graphql-transport-ws` protocol: one task for each socket, which reads, executes and writes in turn.
+//! A client that reads slowly holds back only its own operations: their streams are not polled while a
+//! message waits to be sent. Never closes with 1002 or 1011, on which clients give up for good.
+
+use super::auth::{bearer, credential};
+use super::fault::Fault;
+use super::transport::is_refused;
+use super::{Server, admission};
+use crate::graphql::ApiConnection;
+use crate::limits::{
+    REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
+};
+use async_graphql::{Executor, Request, Response as Outcome};
+use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use futures_util::future::ready;
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Answers a request to upgrade `GET /graphql`.
+pub(super) fn upgrade(server: Server, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if !origin_allowed(headers, &server.options.allowed_origins) {
+        return (StatusCode::FORBIDDEN, "Pages of this origin may not open sockets here.").into_response();
+    }
+    let header_credential = credential(headers).map(str::to_owned);
+    upgrade
+        .protocols([PROTOCOL])
+        // A message over the allowed size is answered with 1009; one far over it ends the connection.
+        .max_message_size(REQUEST_BYTES_MAX.saturating_mul(2))
+        .on_upgrade(move |socket| async move {
+            let mut stopping = server.stopping.clone();
+            let mut connection = Connection { socket, running: HashMap::new(), outcomes: SelectAll::new() };
+            let end = tokio::select! {
+                end = connection.run(&server, header_credential) => end,
+                _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
+            };
+            connection.close(end).await;
+            drop(server.open);
+        })
+}
+
+/// A browser names the page's origin: it must be this server's own, or one that the operator allows. Other
+/// clients send none.
+fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
+    own || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+}
+
+/// What a client may say.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ClientMessage {
+    ConnectionInit { payload: Option<Map<String, Value>> },
+    Subscribe { id: String, payload: Box<Request> },
+    Complete { id: String },
+    Ping {},
+    Pong {},
+}
+
+/// What the server says.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ServerMessage<'a> {
+    ConnectionAck,
+    Next { id: &'a str, payload: &'a Outcome },
+    Error { id: &'a str, payload: Value },
+    Complete { id: &'a str },
+    Pong,
+}
+
+/// Why a socket ends.
+enum End {
+    /// The client has left, or does not read any more.
+    Gone,
+    /// A close code and a reason of at most 123 bytes.
+    Close(u16, &'static str),
+}
+
+/// What an operation's stream yields.
+enum Step {
+    Outcome(Box<Outcome>),
+    Done,
+}
+
+/// What wakes the loop.
+enum Wake {
+    Received(Option<Result<Message, axum::Error>>),
+    Step(String, Step),
+    Ping,
+}
+
+struct Connection {
+    socket: WebSocket,
+    /// The operations under way; an id that is not here any more is not answered any more.
+    running: HashMap<String, AbortHandle>,
+    outcomes: SelectAll<BoxStream<'static, (String, Step)>>,
+}
+
+impl Connection {
+    /// Runs until the socket must end; always answers why.
+    async fn run(&mut self, server: &Server, header_credential: Option<String>) -> End {
+        if self.socket.protocol().is_none() {
+            return End::Close(4406, "Ask for the subprotocol graphql-transport-ws");
+        }
+        match self.serve(server, header_credential).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn serve(&mut self, server: &Server, header_credential: Option<String>) -> Result<Infallible, End> {
+        let wait = Duration::from_secs(SOCKET_INIT_SECONDS_MAX);
+        let named = timeout(wait, self.introduced()).await;
+        let named = named.map_err(|_| End::Close(4408, "Connection initialisation timeout"))??;
+        let named = named.or(header_credential);
+        let api = server.api.connection(named.as_deref()).await.map_err(|_| End::Close(4403, "Forbidden"))?;
+        self.send(&ServerMessage::ConnectionAck).await?;
+
+        let period = Duration::from_secs(SOCKET_PING_SECONDS);
+        let mut ping = interval_at(Instant::now() + period, period);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        loop {
+            let wake = tokio::select! {
+                message = self.socket.recv() => Wake::Received(message),
+                Some((id, step)) = self.outcomes.next(), if !self.outcomes.is_empty() => Wake::Step(id, step),
+                _ = ping.tick() => Wake::Ping,
+            };
+            match wake {
+                Wake::Received(message) => {
+                    heard = Instant::now();
+                    if let Some(message) = understood(message)? {
+                        self.obey(&api, message).await?;
+                    }
+                }
+                Wake::Step(id, step) => self.tell(id, step).await?,
+                Wake::Ping if heard.elapsed() > Duration::from_secs(REQUEST_SECONDS_MAX) => {
+                    return Err(End::Gone);
+                }
+                // A ping of the WebSocket layer, which every client answers without its user's help.
+                Wake::Ping => self.write(Message::Ping(Bytes::new())).await?,
+            }
+        }
+    }
+
+    /// Waits for the first message that says who is there, and answers the credential in it.
+    async fn introduced(&mut self) -> Result<Option<String>, End> {
+        loop {
+            match understood(self.socket.recv().await)? {
+                Some(ClientMessage::ConnectionInit { payload }) => {
+                    let value = payload.iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
+                    return Ok(value.and_then(|(_, value)| bearer(value.as_str()?)).map(str::to_owned));
+                }
+                Some(ClientMessage::Subscribe { .. }) => return Err(End::Close(4401, "Unauthorized")),
+                Some(ClientMessage::Ping {}) => self.send(&ServerMessage::Pong).await?,
+                Some(ClientMessage::Pong {} | ClientMessage::Complete { .. }) | None => {}
+            }
+        }
+    }
+
+    async fn obey(&mut self, api: &ApiConnection, message: ClientMessage) -> Result<(), End> {
+        match message {
+            ClientMessage::ConnectionInit { .. } => Err(End::Close(4429, "Too many initialisation requests")),
+            ClientMessage::Subscribe { id, payload } => self.start(api, id, *payload).await,
+            ClientMessage::Complete { id } => {
+                self.forget(&id);
+                Ok(())
+            }
+            ClientMessage::Ping {} => self.send(&ServerMessage::Pong).await,
+            ClientMessage::Pong {} => Ok(()),
+        }
+    }
+
+    async fn start(&mut self, api: &ApiConnection, id: String, mut request: Request) -> Result<(), End> {
+        if self.running.contains_key(&id) {
+            return Err(End::Close(4409, "A subscriber with this id already exists"));
+        }
+        let admitted = if self.running.len() < SOCKET_OPERATIONS_MAX {
+            admission::admit(&mut request).map(|_| ())
+        } else {
+            Err(Fault::limit(format!("A socket runs at most {SOCKET_OPERATIONS_MAX} operations at a time.")))
+        };
+        if let Err(fault) = admitted {
+            return self.send(&ServerMessage::Error { id: &id, payload: json!([fault.error()]) }).await;
+        }
+        let outcomes = api.execute_stream(request, None).map(|outcome| Step::Outcome(Box::new(outcome)));
+        let steps = outcomes.chain(once(ready(Step::Done)));
+        let (handle, registration) = AbortHandle::new_pair();
+        self.running.insert(id.clone(), handle);
+        self.outcomes.push(Abortable::new(steps.map(move |step| (id.clone(), step)), registration).boxed());
+        Ok(())
+    }
+
+    /// Passes on what an operation has come to. One that was refused as a whole hears `error`, which ends it.
+    async fn tell(&mut self, id: String, step: Step) -> Result<(), End> {
+        match step {
+            _ if !self.running.contains_key(&id) => Ok(()),
+            Step::Outcome(outcome) if is_refused(&outcome) => {
+                self.forget(&id);
+                self.send(&ServerMessage::Error { id: &id, payload: json!(outcome.errors) }).await
+            }
+            Step::Outcome(outcome) => self.send(&ServerMessage::Next { id: &id, payload: &outcome }).await,
+            Step::Done => {
+                self.forget(&id);
+                self.send(&ServerMessage::Complete { id: &id }).await
+            }
+        }
+    }
+
+    fn forget(&mut self, id: &str) {
+        if let Some(handle) = self.running.remove(id) {
+            handle.abort();
+        }
+    }
+
+    async fn send(&mut self, message: &ServerMessage<'_>) -> Result<(), End> {
+        match serde_json::to_string(message) {
+            Ok(text) => self.write(Message::Text(text.into())).await,
+            Err(error) => {
+                tracing::error!(%error, "a message did not serialize");
+                Err(End::Close(1012, "The message could not be written"))
+            }
+        }
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), End> {
+        match timeout(Duration::from_secs(REQUEST_SECONDS_MAX), self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn close(&mut self, end: End) {
+        let End::Close(code, reason) = end else { return };
+        let frame = CloseFrame { code, reason: reason.into() };
+        // The client may have left meanwhile, which is what closing wants anyway.
+        let _ = self.write(Message::Close(Some(frame))).await;
+        // Its own close frame is awaited, so that the reason is not lost to a reset.
+        let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
+    }
+}
+
+/// Reads a message of the protocol; `None` for one of the WebSocket layer itself.
+fn understood(received: Option<Result<Message, axum::Error>>) -> Result<Option<ClientMessage>, End> {
+    match received {
+        None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Binary(_))) => Err(End::Close(4400, "Messages are text")),
+        Some(Ok(Message::Text(text))) if text.len() > REQUEST_BYTES_MAX => {
+            Err(End::Close(1009, "The message is too large"))
+        }
+        Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|_| End::Close(4400, "The message is not one of graphql-transport-ws")),
+    }
+}

@@ -1,0 +1,116 @@
+//! What must hold of every store, checked over its bytes: for tests, and for whoever doubts a data directory.
+//! Never changes a byte, and never runs while a server uses the directory.
+
+use super::{
+    behind, codec,
+    disk::FileDisk,
+    index::Index,
+    journal::{FileJournal, Record, Replayed, Settings},
+    keys::Keys,
+    lock::Lock,
+    open::{OpenError, boot_id, decode_record},
+};
+use crate::domain::{
+    id::TenantId,
+    state::{State, Write},
+};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+use uuid::Uuid;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// How many records the journal holds.
+    pub records: u64,
+    /// How many events they tell of.
+    pub events: u64,
+    /// What does not hold, each in a sentence.
+    pub problems: Vec<String>,
+}
+
+/// A tenant's records, by kind and id, as bytes.
+type Contents = BTreeMap<(u8, Uuid), Vec<u8>>;
+
+/// Checks that both chains of the journal verify, that every change has its event, that every record can be read,
+/// and that the index of a cleanly stopped server holds exactly what the journal says.
+///
+/// # Errors
+/// When the directory cannot be opened at all, or the journal is damaged.
+pub fn check(directory: &Path) -> Result<Checked, OpenError> {
+    let _lock = Lock::take(directory)?;
+    let keys = Keys::open(&directory.join("keys"))?;
+    let disk = Arc::new(FileDisk::open(&directory.join("journal"))?);
+    let mut checked = Checked::default();
+    let mut tenants: BTreeMap<TenantId, (u64, Contents)> = BTreeMap::new();
+    FileJournal::open(disk, Settings::new([0; 16]), None, &mut |replayed| {
+        if let Replayed::Record { record, .. } = replayed {
+            checked.record(&keys, &record, &mut tenants);
+        }
+        Ok(())
+    })?;
+    let index = Index::open(&directory.join("index"), &boot_id())?;
+    if index.checkpoint.is_none() && checked.records > 0 {
+        checked.problems.push("the index has no checkpoint after a clean stop".to_owned());
+    }
+    for (tenant, (number, contents)) in &tenants {
+        checked.tenant(&index.index, &keys, *tenant, *number, contents);
+    }
+    index.index.close()?;
+    Ok(checked)
+}
+
+impl Checked {
+    fn record(&mut self, keys: &Keys, record: &Record, tenants: &mut BTreeMap<TenantId, (u64, Contents)>) {
+        self.records += 1;
+        let (number, contents) = tenants.entry(record.tenant).or_default();
+        *number = record.number;
+        let commit = match decode_record(keys, record) {
+            Ok(Some(commit)) => commit,
+            Ok(None) => return,
+            Err(error) => return self.problems.push(error.to_string()),
+        };
+        self.events += commit.events.len() as u64;
+        if commit.events.is_empty() {
+            self.problems.push(format!("record {} of tenant {} has no event", record.number, record.tenant));
+        }
+        for write in commit.writes {
+            match write.bytes {
+                None => {
+                    contents.remove(&(write.kind, write.id));
+                }
+                Some(bytes) => {
+                    if let Err(error) = codec::record(write.kind, &bytes) {
+                        self.problems.push(format!("record {} of tenant {}: {error}", record.number, record.tenant));
+                    }
+                    contents.insert((write.kind, write.id), bytes.into_vec());
+                }
+            }
+        }
+    }
+
+    fn tenant(&mut self, index: &Index, keys: &Keys, tenant: TenantId, number: u64, contents: &Contents) {
+        let loaded = match behind::load(index, keys, tenant, number) {
+            Ok(version) => version.state,
+            Err(fault) => return self.problems.push(format!("tenant {tenant} cannot be loaded: {fault}")),
+        };
+        let mut replayed = State::empty(tenant);
+        for ((kind, _), bytes) in contents {
+            match codec::record(*kind, bytes) {
+                Ok(record) => replayed.restore(Write::Put(record)),
+                Err(error) => self.problems.push(format!("tenant {tenant}: {error}")),
+            }
+        }
+        let shown = |state: &State| {
+            let records = state.records().map(|record| ((record.kind(), record.uuid()), format!("{record:?}")));
+            records.collect::<BTreeMap<_, _>>()
+        };
+        let (indexed, journalled) = (shown(&loaded), shown(&replayed));
+        for (at, record) in &journalled {
+            if indexed.get(at) != Some(record) {
+                self.problems.push(format!("tenant {tenant}: the index differs from the journal at {at:?}"));
+            }
+        }
+        let extra = indexed.keys().filter(|at| !journalled.contains_key(at));
+        self.problems.extend(extra.map(|at| format!("tenant {tenant}: the index holds {at:?}, the journal does not")));
+    }
+}

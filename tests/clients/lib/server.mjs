@@ -1,0 +1,34 @@
+// Starts the built server's demo on a free port, with a data directory of its own, and ends it by its process.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/// Answers what `demo --json` printed (`url` and the credentials), and `stop`.
+export async function startDemo() {
+  const binary = process.env.COUNTERSIGN;
+  if (!binary) throw new Error("COUNTERSIGN must name the server's binary");
+  const folder = await mkdtemp(join(tmpdir(), "countersign-client-"));
+  const server = spawn(binary, ["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir", join(folder, "data")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(server, "exit");
+  // A program that fails in a callback ends at once; its server must not outlive it.
+  process.on("exit", () => server.kill("SIGKILL"));
+  const stop = async () => {
+    server.kill("SIGTERM");
+    await exited;
+    await rm(folder, { recursive: true, force: true });
+  };
+  const first = once(createInterface({ input: server.stdout }), "line").then(([line]) => line);
+  const line = await Promise.race([first, exited.then(() => null)]);
+  if (line === null) throw new Error("the server ended before it was up");
+  return { ...JSON.parse(line), stop };
+}
+
+/// What the demo's playground opens with: people with their tokens, and a tab for each step.
+export async function playgroundSession(url) {
+  return (await fetch(`${url}/playground/session.json`)).json();
+}

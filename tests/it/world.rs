@@ -1,0 +1,270 @@
+//! A world: a running server on a data directory of its own, with the people and nodes of both fixtures.
+//! Every world is a copy of one prepared state; when it ends, the store's invariants are checked.
+
+use super::{
+    client::{Answer, Caller},
+    machine::{CountedIds, HandClock, machine},
+};
+use countersign::{
+    app::{App, demo},
+    graphql::Api,
+    http,
+    store::Store,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// The prepared state and everyone's credentials in it, by organisation and handle.
+struct Prepared {
+    directory: tempfile::TempDir,
+    credentials: Credentials,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Credentials(BTreeMap<String, BTreeMap<String, String>>);
+
+fn prepared() -> &'static Prepared {
+    static PREPARED: OnceLock<Prepared> = OnceLock::new();
+    PREPARED.get_or_init(|| {
+        // A thread of its own: whoever asks first may be inside another runtime.
+        std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(prepare())).join().unwrap()
+    })
+}
+
+async fn prepare() -> Prepared {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("data"), &machine(&HandClock::new(), CountedIds::from(1))).unwrap();
+    let app = App::open(store.clone()).await.unwrap();
+    let mut credentials = BTreeMap::new();
+    for fixture in demo::FIXTURES {
+        let people = demo::found(&app, fixture).await.unwrap();
+        let named = people.into_iter().map(|person| (person.handle, person.credential));
+        credentials.insert(fixture.slug.to_owned(), named.collect());
+    }
+    drop(app);
+    tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+    Prepared { directory, credentials: Credentials(credentials) }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A running server.
+struct Running {
+    store: Store,
+    address: String,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+/// A world, with everyone in it.
+pub struct World {
+    pub clock: Arc<HandClock>,
+    ids: Arc<CountedIds>,
+    directory: tempfile::TempDir,
+    running: Option<Running>,
+    http: reqwest::Client,
+    restarts_between_steps: bool,
+}
+
+impl World {
+    /// A world in the prepared state.
+    pub async fn new() -> Self {
+        let prepared = prepared();
+        let directory = tempfile::tempdir().unwrap();
+        copy(&prepared.directory.path().join("data"), &directory.path().join("data"));
+        let mut world = Self {
+            clock: HandClock::new(),
+            ids: CountedIds::from(1_000_000),
+            directory,
+            running: None,
+            http: reqwest::Client::new(),
+            restarts_between_steps: false,
+        };
+        world.start().await;
+        world
+    }
+
+    /// A world that restarts whenever a story says that a step ends.
+    pub async fn restarting() -> Self {
+        Self { restarts_between_steps: true, ..Self::new().await }
+    }
+
+    /// Where everything is kept.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    async fn start(&mut self) {
+        let store = Store::open(&self.data(), &machine(&self.clock, Arc::clone(&self.ids))).unwrap();
+        let app = App::open(store.clone()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (stop, stopped) = oneshot::channel();
+        let serving = http::serve(listener, Api::new(app), http::Options::default(), async move {
+            stopped.await.ok();
+        });
+        let served = tokio::spawn(async move { serving.await.unwrap() });
+        self.running = Some(Running { store, address, stop, served });
+    }
+
+    /// Stops the server as an operator does, and leaves the data.
+    pub async fn stop(&mut self) {
+        let Some(Running { store, stop, served, .. }) = self.running.take() else { return };
+        // Connections that are kept alive would be waited for.
+        self.http = reqwest::Client::new();
+        stop.send(()).ok();
+        served.await.unwrap();
+        tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+    }
+
+    /// Stops and starts it.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// Removes the index while the server is stopped: the next start rebuilds it.
+    pub async fn restart_without_index(&mut self) {
+        self.stop().await;
+        std::fs::remove_dir_all(self.data().join("index")).unwrap();
+        self.start().await;
+    }
+
+    /// Between two steps of a story: nothing, or a restart.
+    pub async fn between(&mut self) {
+        if self.restarts_between_steps {
+            self.restart().await;
+        }
+    }
+
+    fn caller(&self, organisation: &str, name: &'static str) -> Caller {
+        let credential = prepared().credentials.0[organisation].get(name);
+        let credential = credential.unwrap_or_else(|| panic!("nobody is called {name}"));
+        self.with_credential(name, Some(credential))
+    }
+
+    /// Whoever presents this credential.
+    pub fn with_credential(&self, name: &'static str, credential: Option<&str>) -> Caller {
+        let address = self.running.as_ref().unwrap().address.clone();
+        Caller { name, credential: credential.map(Into::into), address, http: self.http.clone() }
+    }
+
+    /// Somebody at Acme: a person or the key of a node.
+    pub fn acme(&self, name: &'static str) -> Caller {
+        self.caller("acme", name)
+    }
+
+    /// Somebody at Globex, where everyone has the same names.
+    pub fn globex(&self, name: &'static str) -> Caller {
+        self.caller("globex", name)
+    }
+
+    /// Nobody.
+    pub fn stranger(&self) -> Caller {
+        self.with_credential("a stranger", None)
+    }
+
+    pub fn admin(&self) -> Caller {
+        self.acme("admin")
+    }
+
+    pub fn ann(&self) -> Caller {
+        self.acme("ann")
+    }
+
+    pub fn bea(&self) -> Caller {
+        self.acme("bea")
+    }
+
+    pub fn fin(&self) -> Caller {
+        self.acme("fin")
+    }
+
+    pub fn dep(&self) -> Caller {
+        self.acme("dep")
+    }
+
+    pub fn eve(&self) -> Caller {
+        self.acme("eve")
+    }
+
+    pub fn aud(&self) -> Caller {
+        self.acme("aud")
+    }
+
+    pub fn design_1(&self) -> Caller {
+        self.acme("design-1-sync")
+    }
+
+    pub fn auto_1(&self) -> Caller {
+        self.acme("auto-1-sync")
+    }
+
+    /// The id of a user of Acme, by the name before the at sign.
+    pub async fn user(&self, handle: &str) -> String {
+        let answer: Answer = self.admin().ask("{ users(first: 100) { nodes { id email } } }", json!({})).await;
+        let users = answer.at("/users/nodes");
+        let found = users.as_array().unwrap().iter().find(|user| user["email"] == format!("{handle}@acme.example"));
+        found.and_then(|user| user["id"].as_str()).unwrap_or_else(|| panic!("no user {handle}")).to_owned()
+    }
+
+    /// The id of the active template of a type.
+    pub async fn template(&self, item_type: &str) -> String {
+        self.ann().templates(item_type).await.text("/templates/nodes/0/id")
+    }
+
+    /// The id of an infrastructure of Acme.
+    pub async fn infrastructure(&self, slug: &str) -> String {
+        let found = self.dep().infrastructures().await.into_iter().find(|found| found["slug"] == slug);
+        found.map(|found| found["id"].as_str().unwrap().to_owned()).unwrap_or_else(|| panic!("no infrastructure {slug}"))
+    }
+
+    /// Ends the world, and checks for everyone what must hold of every store: the chain of the journal verifies,
+    /// numbers have no gap, every change has its event, and the index answers what the journal says.
+    pub async fn end(mut self) {
+        self.stop().await;
+        let checked = countersign::store::check(&self.data()).unwrap();
+        assert_eq!(checked.problems, Vec::<String>::new());
+    }
+}
+
+/// The fields of an item as key and shown value, for comparing.
+pub fn fields(item: &Value) -> BTreeMap<String, Value> {
+    let fields = item["fields"].as_array().cloned().unwrap_or_default();
+    fields.into_iter().map(|field| (field["key"].as_str().unwrap().to_owned(), field["value"].clone())).collect()
+}
+
+impl World {
+    /// The id of a template of Acme that is not active, as its administrator finds it.
+    pub async fn admin_template(&self, name: &str, status: &str) -> String {
+        let query = "query($status: TemplateStatus) { templates(status: $status) { nodes { id name } } }";
+        let templates = self.admin().ask(query, json!({ "status": status })).await.at("/templates/nodes");
+        let found = templates.as_array().unwrap().iter().find(|template| template["name"] == name);
+        found.unwrap_or_else(|| panic!("no template {name}"))["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Turns the separation of requester and approver on or off.
+    pub async fn requester_may_not_approve(&self, on: bool) {
+        let read = self.admin().ask("{ tenant { revision } }", json!({})).await;
+        let query = "mutation($input: UpdateTenantSettingsInput!) { updateTenantSettings(input: $input) { userErrors { code } } }";
+        let input = json!({ "expectedRevision": read.number("/tenant/revision"), "requesterMayNotApprove": on });
+        self.admin().ask(query, json!({ "input": input })).await.done();
+    }
+}
