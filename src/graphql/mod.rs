@@ -4,6 +4,7 @@
 mod call;
 mod deployment;
 mod error;
+mod governance;
 mod id;
 mod identity;
 mod infrastructure;
@@ -15,6 +16,7 @@ mod scalar;
 mod schema;
 mod sign_off;
 mod source;
+mod sync;
 mod template;
 
 pub use schema::{Api, ApiConnection, sdl};

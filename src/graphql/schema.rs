@@ -3,10 +3,15 @@
 
 use super::{
     call::Asker,
+    deployment::DeploymentMutation,
+    governance::{GovernanceMutation, GovernanceQuery},
+    infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
     sign_off::{SignOffMutation, SignOffQuery},
+    source::SourceQuery,
+    sync::SyncMutation,
     template::TemplateQuery,
 };
 use crate::{
@@ -21,11 +26,18 @@ use std::sync::Arc;
 
 /// Reading.
 #[derive(Default, MergedObject)]
-pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SignOffQuery);
+pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SourceQuery, GovernanceQuery, SignOffQuery);
 
 /// Changing: each field is one command, durable before it answers.
 #[derive(Default, MergedObject)]
-pub(super) struct Mutation(ItemMutation, SignOffMutation);
+pub(super) struct Mutation(
+    ItemMutation,
+    SyncMutation,
+    GovernanceMutation,
+    SignOffMutation,
+    InfrastructureMutation,
+    DeploymentMutation,
+);
 
 type Root = Schema<Query, Mutation, EmptySubscription>;
 

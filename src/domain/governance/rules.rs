@@ -138,7 +138,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
         now: Timestamp,
     ) -> Result<Arc<Item>, Stopped> {
         let item = self.state().item(into).filter(|item| self.view().may_read_item(item.id));
-        let item = item.ok_or_else(|| Refusal::ItemUnknown { path: "into".to_owned() })?;
+        let item = item.ok_or_else(|| Refusal::ItemUnknown { path: "itemId".to_owned() })?;
         self.must_stand_for_this(item, parent, govern)?;
         let rights = self.view().rights(item)?;
         if !rights.may_write() {
@@ -166,7 +166,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
 
     fn must_stand_for_this(&self, item: &Item, parent: Option<&Arc<Item>>, govern: &Govern) -> Result<(), Refusal> {
         item.must_be_live()?;
-        let (path, wanted) = ("into".to_owned(), self.kind.item_type());
+        let (path, wanted) = ("itemId".to_owned(), self.kind.item_type());
         if item.item_type != wanted {
             return Err(Refusal::ItemOfWrongType { path, wanted, found: item.item_type });
         }
@@ -229,7 +229,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
 /// The change of fields that puts a project under an initiative.
 fn initiative(view: View<'_>, initiative: Option<ItemId>) -> Result<Vec<FieldChange>, Refusal> {
     let Some(id) = initiative else { return Ok(vec![]) };
-    let path = "initiativeId".to_owned();
+    let path = "businessInitiativeId".to_owned();
     let found = view.state().item(id).filter(|item| item.is_live() && view.may_read_item(item.id));
     match found.map(|item| item.item_type) {
         None => Err(Refusal::ItemUnknown { path }),
