@@ -28,7 +28,7 @@ pub use registry::{ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
 pub use session::{MadeLink, SignIn, SignedIn};
 pub use sign_off::{Task, my_review_tasks};
-pub use tenant::{OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
+pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
 pub use token::key_credential;
 
 use crate::{

@@ -2,12 +2,16 @@
 //! Never executes for a caller whose credential was not verified by `app`.
 
 use super::{
+    api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
+    identity::{IdentityMutation, IdentityQuery},
     item::ItemMutation,
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
+    session::SessionMutation,
     sign_off::{SignOffMutation, SignOffQuery},
     template::TemplateQuery,
+    tenant::{TenantMutation, TenantQuery},
 };
 use crate::{
     app::App,
@@ -21,11 +25,27 @@ use std::sync::Arc;
 
 /// Reading.
 #[derive(Default, MergedObject)]
-pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SignOffQuery);
+pub(super) struct Query(
+    NodeQuery,
+    TemplateQuery,
+    ItemQuery,
+    RegistryQuery,
+    SignOffQuery,
+    IdentityQuery,
+    ApiKeyQuery,
+    TenantQuery,
+);
 
 /// Changing: each field is one command, durable before it answers.
 #[derive(Default, MergedObject)]
-pub(super) struct Mutation(ItemMutation, SignOffMutation);
+pub(super) struct Mutation(
+    ItemMutation,
+    SignOffMutation,
+    SessionMutation,
+    IdentityMutation,
+    ApiKeyMutation,
+    TenantMutation,
+);
 
 type Root = Schema<Query, Mutation, EmptySubscription>;
 
