@@ -24,10 +24,11 @@ pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
-pub use registry::{ItemFilter, ItemOrder, SourceFilter};
+pub use registry::{GovernanceStatus, ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
 pub use session::{MadeLink, SignIn, SignedIn};
 pub use sign_off::{Task, my_review_tasks};
+pub use source::source_by_key;
 pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
 pub use token::key_credential;
 

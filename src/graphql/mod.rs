@@ -5,6 +5,7 @@ mod api_key;
 mod call;
 mod deployment;
 mod error;
+mod governance;
 mod id;
 mod identity;
 mod infrastructure;
@@ -17,6 +18,7 @@ mod schema;
 mod session;
 mod sign_off;
 mod source;
+mod sync;
 mod template;
 mod tenant;
 

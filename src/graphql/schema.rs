@@ -4,12 +4,17 @@
 use super::{
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
+    deployment::DeploymentMutation,
+    governance::{GovernanceMutation, GovernanceQuery},
     identity::{IdentityMutation, IdentityQuery},
+    infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
     session::SessionMutation,
     sign_off::{SignOffMutation, SignOffQuery},
+    source::SourceQuery,
+    sync::SyncMutation,
     template::TemplateQuery,
     tenant::{TenantMutation, TenantQuery},
 };
@@ -30,6 +35,8 @@ pub(super) struct Query(
     TemplateQuery,
     ItemQuery,
     RegistryQuery,
+    SourceQuery,
+    GovernanceQuery,
     SignOffQuery,
     IdentityQuery,
     ApiKeyQuery,
@@ -40,7 +47,11 @@ pub(super) struct Query(
 #[derive(Default, MergedObject)]
 pub(super) struct Mutation(
     ItemMutation,
+    SyncMutation,
+    GovernanceMutation,
     SignOffMutation,
+    InfrastructureMutation,
+    DeploymentMutation,
     SessionMutation,
     IdentityMutation,
     ApiKeyMutation,

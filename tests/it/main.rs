@@ -6,9 +6,12 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod deployment;
+mod desk;
 mod fixture;
 mod founding;
 mod golden;
+mod governance;
 mod index;
 mod journal;
 mod journal_damage;
