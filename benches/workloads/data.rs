@@ -117,7 +117,8 @@ fn file(n: usize, size: Size) -> String {
         let (handle, email) = (format!("u{user}"), format!("u{user}@t{n}.example"));
         json!({ "handle": handle, "name": format!("Person {user} of organisation {n}"), "email": email, "standing": standing })
     });
-    let members = |of: usize| (1..size.users).filter(|user| user % 3 == of).map(|user| format!("u{user}")).collect::<Vec<_>>();
+    let members =
+        |of: usize| (1..size.users).filter(|user| user % 3 == of).map(|user| format!("u{user}")).collect::<Vec<_>>();
     let types: Vec<_> = ItemType::ALL.iter().map(|item_type| json!(item_type)).collect();
     let people = |key: &str| json!({ "key": key, "label": key, "about": "People.", "shape": "person", "list": true, "assigns_roles": true });
     let steps = ["exploration", "qualification", "progress", "validation", "rollout", "delivery"];
@@ -180,7 +181,8 @@ async fn organisation(app: &App, n: usize, size: Size) -> Result<Organisation, F
     let tokens = users.iter().map(|user| app.issue_access_token(tenant, *user, TOKEN_LIFETIME_SECONDS));
     let tokens = try_join_all(tokens).await.map_err(fault)?;
     let people: Vec<String> = tokens.into_iter().map(|token| token.outcome.access_token).collect();
-    let builders = people.iter().enumerate().filter(|(user, _)| user % 3 == 1).map(|(_, token)| token.clone()).collect();
+    let builders =
+        people.iter().enumerate().filter(|(user, _)| user % 3 == 1).map(|(_, token)| token.clone()).collect();
     let snapshot = app.snapshot(&administrator).await.map_err(fault)?;
     let (projects, deep) = listed(&snapshot);
     Ok(Organisation { builders, people, projects, deep })
@@ -228,12 +230,7 @@ fn people(users: [UserId; 2]) -> FieldValue {
 }
 
 /// Every project gets its reviewers and approvers and its first step; every bundle goes into review.
-async fn describe(
-    app: &App,
-    viewer: &Arc<Viewer>,
-    snapshot: &Snapshot,
-    users: &[UserId],
-) -> Result<(), Fault> {
+async fn describe(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot, users: &[UserId]) -> Result<(), Fault> {
     let started = |step: &str| vec![StepMove { step: step.to_owned(), step_move: Move::Start }];
     let user = |n: usize| users.get(n % users.len().max(1)).copied().ok_or("the organisation has no people");
     let mut saves = vec![];

@@ -68,9 +68,8 @@ pub(crate) async fn run(
     duration: Duration,
 ) -> Result<Outcome, Fault> {
     let begun = Instant::now();
-    let tasks: Vec<_> = (0..connections)
-        .map(|n| tokio::spawn(connection(address, requests.clone(), n, begun + duration)))
-        .collect();
+    let tasks: Vec<_> =
+        (0..connections).map(|n| tokio::spawn(connection(address, requests.clone(), n, begun + duration))).collect();
     let mut outcome = Outcome::default();
     for task in tasks {
         outcome.microseconds.extend(task.await??);

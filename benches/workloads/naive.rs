@@ -1,0 +1,431 @@
+//! What one would write without much thought: default resolvers that read and decode a row from sled for each
+//! object, and a mutation that is one transaction, one flush and one sync of the file. It answers the benchmark's
+//! documents in the same shape, authenticates as the floor does, and checks no permission at all.
+
+use crate::{
+    data::World,
+    floor::Verified,
+    machine::{Fault, fault},
+};
+use async_graphql::{
+    Context, EmptySubscription, Enum, Error, ID, InputObject, Object, Result, Schema, SimpleObject, Union,
+};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sled::{Transactional, transaction::ConflictableTransactionError};
+use std::{fs::File, path::Path, sync::Arc};
+use tokio::net::TcpListener;
+
+/// The trees of the naive store.
+#[derive(Clone)]
+pub(crate) struct Rows {
+    database: sled::Db,
+    file: Arc<File>,
+    items: sled::Tree,
+    children: sled::Tree,
+    bundles: sled::Tree,
+    sources: sled::Tree,
+    users: sled::Tree,
+    sign_offs: sled::Tree,
+    events: sled::Tree,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Item {
+    id: String,
+    revision: u64,
+    kind: ItemType,
+    name: String,
+    created_at: String,
+    changed_at: String,
+    parent: Option<String>,
+    steps: Vec<Step>,
+    reviewers: Vec<String>,
+    source: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Step {
+    key: String,
+    status: String,
+    sign_off: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, SimpleObject)]
+struct SignOff {
+    id: ID,
+    status: String,
+    requesters: Vec<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, SimpleObject)]
+struct SourceObject {
+    id: ID,
+    kind: String,
+    key: String,
+    name: String,
+    description: String,
+    validation_status: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, SimpleObject)]
+struct User {
+    id: ID,
+    name: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
+enum ItemType {
+    GovernedProject,
+    GovernedBundle,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Event {
+    sign_off: String,
+    notified: Vec<String>,
+}
+
+const BUNDLES: usize = 25;
+
+impl Rows {
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        let database = sled::Config::new().path(path).flush_every_ms(None).open()?;
+        let tree = |name: &str| database.open_tree(name);
+        Ok(Self {
+            file: Arc::new(File::open(path.join("db"))?),
+            items: tree("items")?,
+            children: tree("children")?,
+            bundles: tree("bundles")?,
+            sources: tree("sources")?,
+            users: tree("users")?,
+            sign_offs: tree("sign_offs")?,
+            events: tree("events")?,
+            database,
+        })
+    }
+
+    /// As many projects and bundles as the world has, with the same sign-offs to ask feedback for.
+    pub(crate) fn build(path: &Path, world: &World) -> Result<(), Fault> {
+        let rows = Self::open(path)?;
+        for project in world.tenants.iter().flat_map(|tenant| &tenant.projects) {
+            for reviewer in &project.reviewers {
+                let user = User { id: ID(reviewer.clone()), name: "Person 1 of organisation 1".to_owned() };
+                rows.users.insert(reviewer, rmp_serde::to_vec_named(&user)?)?;
+            }
+            let steps = ["exploration", "qualification", "progress", "validation", "rollout", "delivery"];
+            let steps = steps.map(|key| Step { key: key.to_owned(), status: "NOT_STARTED".to_owned(), sign_off: None });
+            rows.enter(&project.id, None, ItemType::GovernedProject, &project.reviewers, steps.to_vec())?;
+            for n in 0..BUNDLES {
+                let id = format!("{}-{n:03}", project.id);
+                let sign_off = project.untouched.get(n).cloned().unwrap_or_else(|| format!("{id}-s"));
+                let stage = SignOff { id: ID(sign_off.clone()), status: "NOT_STARTED".to_owned(), requesters: vec![] };
+                rows.sign_offs.insert(&sign_off, rmp_serde::to_vec_named(&stage)?)?;
+                let review = Step { key: "review".to_owned(), status: "ONGOING".to_owned(), sign_off: Some(sign_off) };
+                rows.enter(&id, Some(&project.id), ItemType::GovernedBundle, &[], vec![review])?;
+            }
+        }
+        rows.database.flush()?;
+        Ok(())
+    }
+
+    fn enter(
+        &self,
+        id: &str,
+        parent: Option<&str>,
+        kind: ItemType,
+        reviewers: &[String],
+        steps: Vec<Step>,
+    ) -> Result<(), Fault> {
+        let source = format!("{id}-o");
+        let at = "2026-11-22T20:00:00.000Z".to_owned();
+        let item = Item {
+            id: id.to_owned(),
+            revision: 2,
+            kind,
+            name: "Churn model 00001 v001".to_owned(),
+            created_at: at.clone(),
+            changed_at: at,
+            parent: parent.map(str::to_owned),
+            steps,
+            reviewers: reviewers.to_vec(),
+            source: source.clone(),
+        };
+        let reported = SourceObject {
+            id: ID(source.clone()),
+            kind: "PROJECT".to_owned(),
+            key: "project-00001".to_owned(),
+            name: "Churn model 00001".to_owned(),
+            description: "Who is about to leave, and why.".to_owned(),
+            validation_status: "NOT_VALIDATED".to_owned(),
+        };
+        self.items.insert(id, rmp_serde::to_vec_named(&item)?)?;
+        self.sources.insert(&source, rmp_serde::to_vec_named(&reported)?)?;
+        if let Some(parent) = parent {
+            self.children.insert(format!("{parent}/{id}"), id)?;
+            self.bundles.insert(id, id)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for feedback in a transaction, and waits until it is on the disk.
+    fn request_feedback(&self, id: &str, by: &str, notified: &[String]) -> Result<SignOff, Fault> {
+        let number = self.database.generate_id()?;
+        let asked = (&self.sign_offs, &self.events).transaction(|(sign_offs, events)| {
+            let abort = |what: &str| ConflictableTransactionError::Abort(what.to_owned());
+            let row = sign_offs.get(id)?.ok_or_else(|| abort("no such sign-off"))?;
+            let mut sign_off: SignOff = rmp_serde::from_slice(&row).map_err(|error| abort(&error.to_string()))?;
+            if sign_off.status != "NOT_STARTED" {
+                return Err(abort("already requested"));
+            }
+            "WAITING_FOR_FEEDBACK".clone_into(&mut sign_off.status);
+            sign_off.requesters.push(by.to_owned());
+            let event = Event { sign_off: id.to_owned(), notified: notified.to_vec() };
+            let encode = |error: rmp_serde::encode::Error| abort(&error.to_string());
+            sign_offs.insert(id, rmp_serde::to_vec_named(&sign_off).map_err(encode)?)?;
+            events.insert(&number.to_be_bytes(), rmp_serde::to_vec_named(&event).map_err(encode)?)?;
+            Ok(sign_off)
+        });
+        let sign_off = asked.map_err(fault)?;
+        self.database.flush()?;
+        // sled's flush writes pages back without waiting for the disk.
+        self.file.sync_data()?;
+        Ok(sign_off)
+    }
+}
+
+fn row<T: DeserializeOwned>(tree: &sled::Tree, id: &str) -> Result<Option<T>> {
+    let Some(bytes) = tree.get(id)? else { return Ok(None) };
+    Ok(Some(rmp_serde::from_slice(&bytes)?))
+}
+
+fn rows<'c>(ctx: &Context<'c>) -> &'c Rows {
+    ctx.data_unchecked::<Rows>()
+}
+
+struct GovernedItem(Item);
+
+struct ShownStep(Step);
+
+#[derive(SimpleObject)]
+struct PersonValue {
+    user: Option<User>,
+}
+
+#[derive(SimpleObject)]
+struct ListValue {
+    values: Vec<FieldValue>,
+}
+
+#[derive(Union)]
+enum FieldValue {
+    Person(PersonValue),
+    List(ListValue),
+}
+
+#[Object(name = "Step")]
+impl ShownStep {
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    async fn status(&self) -> &str {
+        &self.0.status
+    }
+
+    async fn sign_off(&self, ctx: &Context<'_>) -> Result<Option<SignOff>> {
+        self.0.sign_off.as_ref().map_or(Ok(None), |id| row(&rows(ctx).sign_offs, id))
+    }
+}
+
+#[Object]
+impl GovernedItem {
+    async fn id(&self) -> ID {
+        ID(self.0.id.clone())
+    }
+
+    async fn revision(&self) -> u64 {
+        self.0.revision
+    }
+
+    async fn item_type(&self) -> ItemType {
+        self.0.kind
+    }
+
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn created_at(&self) -> &str {
+        &self.0.created_at
+    }
+
+    async fn changed_at(&self) -> &str {
+        &self.0.changed_at
+    }
+
+    async fn parent(&self, ctx: &Context<'_>) -> Result<Option<Self>> {
+        let parent = self.0.parent.as_ref().map_or(Ok(None), |id| row(&rows(ctx).items, id));
+        Ok(parent?.map(Self))
+    }
+
+    async fn children(&self, ctx: &Context<'_>, item_type: Option<ItemType>) -> Result<Vec<Self>> {
+        let mut children = vec![];
+        for entry in rows(ctx).children.scan_prefix(format!("{}/", self.0.id)) {
+            let (_, id) = entry?;
+            let child: Option<Item> = row(&rows(ctx).items, std::str::from_utf8(&id)?)?;
+            children.extend(child.filter(|child| item_type.is_none_or(|of| child.kind == of)).map(Self));
+        }
+        Ok(children)
+    }
+
+    async fn steps(&self) -> Vec<ShownStep> {
+        self.0.steps.iter().cloned().map(ShownStep).collect()
+    }
+
+    async fn step(&self, key: String) -> Option<ShownStep> {
+        self.0.steps.iter().find(|step| step.key == key).cloned().map(ShownStep)
+    }
+
+    async fn ongoing_step(&self) -> Option<ShownStep> {
+        self.0.steps.iter().find(|step| step.status == "ONGOING").cloned().map(ShownStep)
+    }
+
+    async fn source_objects(&self, ctx: &Context<'_>) -> Result<Vec<SourceObject>> {
+        let source: Option<SourceObject> = row(&rows(ctx).sources, &self.0.source)?;
+        Ok(source.into_iter().collect())
+    }
+
+    async fn field(&self, ctx: &Context<'_>, key: String) -> Result<Option<FieldValue>> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let users = self.0.reviewers.iter().map(|id| row(&rows(ctx).users, id));
+        let users = users.map(|user| user.map(|user| FieldValue::Person(PersonValue { user })));
+        Ok(Some(FieldValue::List(ListValue { values: users.collect::<Result<_>>()? })))
+    }
+}
+
+#[derive(SimpleObject)]
+struct Page {
+    nodes: Vec<GovernedItem>,
+    page_info: PageInfo,
+}
+
+#[derive(SimpleObject)]
+struct PageInfo {
+    has_next_page: bool,
+    end_cursor: Option<String>,
+}
+
+#[derive(SimpleObject)]
+struct Viewer {
+    user: Option<User>,
+}
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<GovernedItem>> {
+        Ok(row(&rows(ctx).items, &id)?.map(GovernedItem))
+    }
+
+    async fn bundle_registry(&self, ctx: &Context<'_>, first: usize, after: Option<String>) -> Result<Page> {
+        let mut nodes = vec![];
+        let mut has_next_page = false;
+        let begin = after.map_or_else(Vec::new, |after| [after.into_bytes(), vec![0]].concat());
+        for entry in rows(ctx).bundles.range(begin..) {
+            if nodes.len() == first {
+                has_next_page = true;
+                break;
+            }
+            let (_, id) = entry?;
+            let item: Option<Item> = row(&rows(ctx).items, std::str::from_utf8(&id)?)?;
+            nodes.extend(item.map(GovernedItem));
+        }
+        let end_cursor = nodes.last().map(|last| last.0.id.clone());
+        Ok(Page { nodes, page_info: PageInfo { has_next_page, end_cursor } })
+    }
+
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
+        let user = rows(ctx).users.first()?;
+        Ok(Viewer { user: user.map(|(_, row)| rmp_serde::from_slice(&row)).transpose()? })
+    }
+}
+
+#[derive(InputObject)]
+struct NotifyGroupInput {
+    group: String,
+    users: Vec<ID>,
+}
+
+#[derive(InputObject)]
+struct RequestFeedbackInput {
+    sign_off_id: ID,
+    notify: Vec<NotifyGroupInput>,
+}
+
+#[derive(SimpleObject)]
+struct UserError {
+    code: String,
+}
+
+#[derive(SimpleObject)]
+struct SignOffPayload {
+    sign_off: SignOff,
+    user_errors: Vec<UserError>,
+    cursor: String,
+}
+
+struct Mutation;
+
+#[Object]
+impl Mutation {
+    async fn request_feedback(&self, ctx: &Context<'_>, input: RequestFeedbackInput) -> Result<SignOffPayload> {
+        let this = rows(ctx).clone();
+        let told = input.notify.into_iter().flat_map(|notify| {
+            let group = notify.group;
+            notify.users.into_iter().map(move |user| format!("{group}/{}", user.0))
+        });
+        let told: Vec<String> = told.collect();
+        let id = input.sign_off_id.0;
+        // Blocking work stands beside the runtime, or one sync would stop every other request.
+        let asked = tokio::task::spawn_blocking(move || this.request_feedback(&id, "somebody", &told)).await?;
+        let sign_off = asked.map_err(|error| Error::new(error.to_string()))?;
+        Ok(SignOffPayload { cursor: sign_off.id.0.clone(), sign_off, user_errors: vec![] })
+    }
+}
+
+#[derive(Clone)]
+struct Naive {
+    verified: Verified,
+    schema: Schema<Query, Mutation, EmptySubscription>,
+}
+
+/// Serves `POST /graphql` over the naive rows.
+pub(crate) async fn serve(listener: TcpListener, verified: Verified, rows: Rows) -> Result<(), Fault> {
+    let schema = Schema::build(Query, Mutation, EmptySubscription).data(rows).finish();
+    let router = Router::new().route("/graphql", post(answer)).with_state(Naive { verified, schema });
+    Ok(axum::serve(listener, router).await?)
+}
+
+async fn answer(State(naive): State<Naive>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(status) = naive.verified.viewer(&headers).await {
+        return status.into_response();
+    }
+    let Ok(request) = serde_json::from_slice::<async_graphql::Request>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    match serde_json::to_string(&naive.schema.execute(request).await) {
+        Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
