@@ -2,6 +2,7 @@
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
 mod deployment;
+mod event;
 pub mod fixture;
 mod governance;
 mod infrastructure;
@@ -13,6 +14,7 @@ mod sign_off;
 mod source;
 
 pub use crate::store::{Committed, Failed, Fault};
+pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
 pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};

@@ -9,6 +9,7 @@ use crate::{
 use async_graphql::{ID, Object};
 
 /// A person of the organisation.
+#[derive(Clone)]
 pub(super) struct User(pub(super) Seen<identity::User>);
 
 /// A person of the organisation.

@@ -4,6 +4,8 @@
 mod call;
 mod deployment;
 mod error;
+mod event;
+mod event_kind;
 mod id;
 mod identity;
 mod infrastructure;
@@ -15,6 +17,8 @@ mod scalar;
 mod schema;
 mod sign_off;
 mod source;
+mod subscription;
 mod template;
+mod timeline;
 
 pub use schema::{Api, ApiConnection, sdl};

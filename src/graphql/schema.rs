@@ -7,30 +7,32 @@ use super::{
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
     sign_off::{SignOffMutation, SignOffQuery},
+    subscription::Subscription,
     template::TemplateQuery,
+    timeline::TimelineQuery,
 };
 use crate::{
     app::App,
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
-    Data, EmptySubscription, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
+    Data, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
     futures_util::stream::{BoxStream, StreamExt},
 };
 use std::sync::Arc;
 
 /// Reading.
 #[derive(Default, MergedObject)]
-pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SignOffQuery);
+pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SignOffQuery, TimelineQuery);
 
 /// Changing: each field is one command, durable before it answers.
 #[derive(Default, MergedObject)]
 pub(super) struct Mutation(ItemMutation, SignOffMutation);
 
-type Root = Schema<Query, Mutation, EmptySubscription>;
+type Root = Schema<Query, Mutation, Subscription>;
 
-fn root() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription).register_output_type::<Node>()
+fn root() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription).register_output_type::<Node>()
 }
 
 /// The schema as text, sorted, as `schema.graphql` holds it.
