@@ -1,6 +1,7 @@
 //! Countersign governs AI initiatives from the first idea to production.
 //!
-//! Five floors, in reading order; each imports only from the floors above it in this list.
+//! Five floors, in reading order; each imports only from the floors above it in this list, and the command
+//! line stands on top of them.
 
 pub mod limits;
 
@@ -9,4 +10,5 @@ pub mod domain;
 pub mod graphql;
 pub mod http;
 pub mod store;
+
 pub mod cli;

@@ -61,6 +61,21 @@ pub const SESSION_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// How long a one-time password link is accepted, in seconds.
 pub const PASSWORD_LINK_LIFETIME_SECONDS: i64 = 60 * 60;
 
+/// How far a token's times may lie apart from the server's clock, in seconds.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 30;
+
+/// How many sessions one user has at most; the oldest ends where one more begins.
+pub const SESSIONS_OF_USER_MAX: usize = 50;
+
+/// How many members one group has at most.
+pub const GROUP_MEMBERS_MAX: usize = 10_000;
+
+/// The longest e-mail address, in bytes (RFC 5321).
+pub const EMAIL_BYTES_MAX: usize = 254;
+
+/// How many passwords wait to be hashed at most; each takes tens of milliseconds and 19 MiB while it is worked on.
+pub const PASSWORDS_WAITING_MAX: usize = 32;
+
 /// The shortest password, in characters.
 pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 

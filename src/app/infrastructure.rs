@@ -3,12 +3,16 @@
 
 use super::{App, Call, Committed, Failed, Seen};
 use crate::domain::{
+    access::Denied,
     action::{CreateInfrastructure, UpdateInfrastructure},
     deployment::Deployment,
-    id::InfrastructureId,
-    infrastructure::{Infrastructure, InfrastructureChanges, NewInfrastructure},
+    id::{GroupId, InfrastructureId},
+    infrastructure::{Infrastructure, InfrastructureChanges, InfrastructureGrant, NewInfrastructure},
 };
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 type Answer = Result<Committed<Arc<Infrastructure>>, Failed>;
 
@@ -44,6 +48,15 @@ impl App {
 }
 
 impl Seen<Infrastructure> {
+    /// What the members of each group may do with it.
+    ///
+    /// # Errors
+    /// `Forbidden` for whoever may not change it.
+    pub fn granted(&self) -> Result<&BTreeMap<GroupId, BTreeSet<InfrastructureGrant>>, Denied> {
+        self.view().infrastructure(self.id)?.authorize::<UpdateInfrastructure>()?;
+        Ok(&self.grants)
+    }
+
     /// The deployments on it, oldest first.
     pub fn deployments(&self) -> Vec<Seen<Deployment>> {
         let here = self.view().all::<Deployment>().filter(|deployment| deployment.infrastructure == self.id);

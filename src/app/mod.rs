@@ -1,26 +1,38 @@
 //! Operations: one function for each thing that a caller can ask for.
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
+pub mod demo;
 mod deployment;
 mod event;
+mod first_link;
 pub mod fixture;
 mod governance;
+pub mod identity;
 mod infrastructure;
 mod item;
 mod page;
+mod password;
 pub mod registry;
 mod seen;
+mod session;
 mod sign_off;
 mod source;
+mod tenant;
+mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
+pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
-pub use registry::{ItemFilter, ItemOrder, SourceFilter};
+pub use registry::{GovernanceStatus, ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
+pub use session::{MadeLink, SignIn, SignedIn};
 pub use sign_off::{Task, my_review_tasks};
+pub use source::source_by_key;
+pub use tenant::{OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
+pub use token::key_credential;
 
 use crate::{
     domain::{
@@ -29,12 +41,35 @@ use crate::{
     },
     store::{Snapshot, Store, Turn},
 };
+use password::{PasswordError, Passwords};
 use std::sync::Arc;
+use token::{TokenError, Tokens};
 
 /// The application: everything that can be asked, over one store. Clones share it.
 #[derive(Clone)]
 pub struct App {
     store: Store,
+    inner: Arc<Inner>,
+}
+
+/// What makes and checks credentials.
+struct Inner {
+    tokens: Tokens,
+    passwords: Passwords,
+}
+
+/// Why the application cannot begin over an open store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Access tokens cannot be signed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Passwords cannot be hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The platform's own tenant cannot be read or founded.
+    #[error("the platform's directory of organisations cannot be opened: {0:?}")]
+    Platform(Failed),
 }
 
 /// Who asks, and under which idempotency key.
@@ -47,9 +82,16 @@ pub struct Call {
 }
 
 impl App {
-    /// The application over an open store.
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    /// The application over an open store: loads the key that signs tokens, and founds the platform's own tenant
+    /// at the first start.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(store: Store) -> Result<Self, OpenError> {
+        let inner = Inner { tokens: Tokens::open(store.keys())?, passwords: Passwords::start()? };
+        let app = Self { store, inner: Arc::new(inner) };
+        app.open_platform().await.map_err(OpenError::Platform)?;
+        Ok(app)
     }
 
     /// The store, for those who open, close and watch it.
@@ -64,6 +106,16 @@ impl App {
         command: impl FnOnce(&mut Turn<'_>) -> Result<R, Failed> + Send + 'static,
     ) -> Result<Committed<R>, Failed> {
         self.store.of(&call.viewer).write(call.idempotency.clone(), command).await
+    }
+
+    /// Has the writer decide a command that is never repeated under a key: what it answers is a secret, or it is
+    /// the server's own.
+    async fn write_unkeyed<R: Outcome + Send + 'static>(
+        &self,
+        viewer: &Arc<Viewer>,
+        command: impl FnOnce(&mut Turn<'_>) -> Result<R, Failed> + Send + 'static,
+    ) -> Result<Committed<R>, Failed> {
+        self.store.of(viewer).write(None, command).await
     }
 
     /// The newest version of the viewer's tenant: one answer shows one version.

@@ -10,7 +10,7 @@ use crate::{
         infrastructure::Infrastructure,
         item::Item,
         sign_off::SignOffStatus,
-        source::{SourceKind, SourceObject},
+        source::{Governance, SourceKind, SourceObject},
         template::{ItemType, Template, TemplateStatus},
         text::StepKey,
     },
@@ -156,13 +156,87 @@ impl ItemFilter {
     }
 }
 
-/// Which source objects.
+/// Whether a source object is governed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GovernanceStatus {
+    /// Nobody has decided.
+    Ungoverned,
+    /// An item is its governance side.
+    Governed,
+    /// Somebody decided that it need not be governed.
+    Hidden,
+}
+
+impl From<Governance> for GovernanceStatus {
+    fn from(governance: Governance) -> Self {
+        match governance {
+            Governance::Ungoverned => Self::Ungoverned,
+            Governance::Governed(_) => Self::Governed,
+            Governance::Hidden => Self::Hidden,
+        }
+    }
+}
+
+/// Which source objects; every part that is named must hold.
 #[derive(Clone, Debug, Default)]
 pub struct SourceFilter {
+    /// All of these.
+    pub and: Vec<SourceFilter>,
+    /// Any of these, where any is named.
+    pub or: Vec<SourceFilter>,
+    /// Not this.
+    pub not: Option<Box<SourceFilter>>,
     /// One of these kinds.
     pub kind: Option<Vec<SourceKind>>,
+    /// Reported by one of the nodes with these short names.
+    pub node: Option<Vec<String>>,
+    /// In one of these.
+    pub governance: Option<Vec<GovernanceStatus>>,
+    /// Whether its node reported that it is gone.
+    pub archived: Option<bool>,
     /// With this text in its name, whatever its case.
     pub text: Option<String>,
+}
+
+impl SourceFilter {
+    fn holds(&self, source: &Seen<SourceObject>) -> bool {
+        let named = |text: &String| source.name.as_str().to_lowercase().contains(&text.to_lowercase());
+        let reported_by = |slugs: &Vec<String>| {
+            source.source_node().is_some_and(|node| slugs.iter().any(|slug| slug == node.slug.as_str()))
+        };
+        self.and.iter().all(|filter| filter.holds(source))
+            && (self.or.is_empty() || self.or.iter().any(|filter| filter.holds(source)))
+            && self.not.as_ref().is_none_or(|filter| !filter.holds(source))
+            && self.kind.as_ref().is_none_or(|kinds| kinds.contains(&source.kind))
+            && self.node.as_ref().is_none_or(reported_by)
+            && self.governance.as_ref().is_none_or(|statuses| statuses.contains(&source.governance.into()))
+            && self.archived.is_none_or(|archived| archived == source.archived_at.is_some())
+            && self.text.as_ref().is_none_or(named)
+    }
+
+    fn names_archived(&self) -> bool {
+        let below = |filters: &[Self]| filters.iter().any(Self::names_archived);
+        self.archived.is_some()
+            || below(&self.and)
+            || below(&self.or)
+            || self.not.as_ref().is_some_and(|filter| filter.names_archived())
+    }
+}
+
+/// A page of source objects, oldest first; archived ones only where the filter names them.
+///
+/// # Errors
+/// See [`RefusedPage`].
+pub fn sources(
+    snapshot: &Snapshot,
+    filter: &SourceFilter,
+    request: &PageRequest,
+    counted: bool,
+) -> Result<Page<Seen<SourceObject>>, RefusedPage> {
+    let archived = filter.names_archived();
+    let rows = Seen::all(snapshot, snapshot.view().all::<SourceObject>())
+        .filter(|source| (archived || source.archived_at.is_none()) && filter.holds(source));
+    request.by_age(rows.map(|source| (source.id.uuid(), source)), counted)
 }
 
 /// A page of the inbox: what could be governed, oldest first.
@@ -175,12 +249,7 @@ pub fn governable(
     request: &PageRequest,
     counted: bool,
 ) -> Result<Page<Seen<SourceObject>>, RefusedPage> {
-    let named =
-        |source: &Seen<SourceObject>, text: &str| source.name.as_str().to_lowercase().contains(&text.to_lowercase());
-    let rows = Seen::all(snapshot, snapshot.view().governable()).filter(|source| {
-        filter.kind.as_ref().is_none_or(|kinds| kinds.contains(&source.kind))
-            && filter.text.as_ref().is_none_or(|text| named(source, text))
-    });
+    let rows = Seen::all(snapshot, snapshot.view().governable()).filter(|source| filter.holds(source));
     request.by_age(rows.map(|source| (source.id.uuid(), source)), counted)
 }
 

@@ -10,8 +10,10 @@ use crate::domain::{
     id::SourceObjectId,
     identity::SourceNode,
     item::Item,
-    source::{Reported, SourceKey, SourceObject, SyncRow, ValidationStatus},
+    source::{Reported, SourceKey, SourceKind, SourceObject, SyncRow, ValidationStatus},
+    text::{ExternalKey, Slug, StepKey},
 };
+use crate::store::Snapshot;
 use std::sync::Arc;
 
 impl App {
@@ -64,6 +66,19 @@ impl App {
     }
 }
 
+/// The source object that a node, or else the caller's own node, calls by this key.
+///
+/// # Errors
+/// `NotFound` when there is none for the viewer.
+pub fn source_by_key(
+    snapshot: &Snapshot,
+    node: Option<&Slug>,
+    kind: SourceKind,
+    key: &ExternalKey,
+) -> Result<Seen<SourceObject>, Denied> {
+    Seen::find(snapshot, snapshot.view().source_by_key(node, kind, key)?.id)
+}
+
 impl Seen<SourceObject> {
     fn opened(&self) -> Result<Allowed<'_, ReadSourceObject, SourceObject>, Denied> {
         self.view().source_object(self.id)?.authorize()
@@ -75,6 +90,11 @@ impl Seen<SourceObject> {
     /// None in the version in which it was read.
     pub fn validation(&self) -> Result<ValidationStatus, Denied> {
         Ok(self.opened()?.validation())
+    }
+
+    /// The key of the step that its item is in.
+    pub fn current_step(&self) -> Option<StepKey> {
+        self.opened().ok()?.current_step().cloned()
     }
 
     /// The node that reports it.

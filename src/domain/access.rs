@@ -4,7 +4,7 @@
 use super::{
     action::{Asks, Need},
     caller::Caller,
-    id::{ApiKeyId, ItemId, TenantId, UserId},
+    id::{ApiKeyId, ItemId, SessionId, TenantId, UserId},
     item::Item,
     policy::Rights,
     refusal::Refusal,
@@ -59,13 +59,20 @@ pub enum SystemActor {
 pub struct Viewer {
     tenant: TenantId,
     principal: Principal,
+    session: Option<SessionId>,
 }
 
 impl Viewer {
     /// The viewer that a verified credential, or the server itself, stands for.
     /// Only the session's home and the server's own workers may call this.
     pub const fn verified(tenant: TenantId, principal: Principal) -> Self {
-        Self { tenant, principal }
+        Self { tenant, principal, session: None }
+    }
+
+    /// The same viewer, who stands only as long as this session does.
+    #[must_use]
+    pub const fn within(self, session: SessionId) -> Self {
+        Self { session: Some(session), ..self }
     }
 
     /// The tenant that everything of this viewer happens in.
@@ -76,6 +83,11 @@ impl Viewer {
     /// As whom the viewer acts.
     pub const fn principal(&self) -> Principal {
         self.principal
+    }
+
+    /// The session that the credential belongs to; keys and the server itself have none.
+    pub const fn session(&self) -> Option<SessionId> {
+        self.session
     }
 }
 

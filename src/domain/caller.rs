@@ -39,6 +39,11 @@ impl<'s> Caller<'s> {
             Principal::Credential => Ok(Self { credential: true, ..nobody }),
             Principal::User(id) => {
                 let user = Self::active(state, id)?;
+                // A session that ended takes every token with it that it gave out.
+                let stands = |session| state.session(session).is_some_and(|session| session.user == id);
+                if !viewer.session().is_none_or(stands) {
+                    return Err(Denied::Unauthenticated);
+                }
                 Ok(Self { user: Some(user), ..nobody })
             }
             Principal::Key(id) => {

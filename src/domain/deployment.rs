@@ -10,7 +10,7 @@ use super::{
     id::{DeploymentId, InfrastructureId, SourceObjectId, UserId},
     infrastructure::{Infrastructure, Policy},
     sign_off::SignOffStatus,
-    source::{SourceObject, deciding_sign_off},
+    source::{SourceObject, counts_for, deciding_sign_off},
     state::State,
     text::{Name, Text},
     time::Timestamp,
@@ -134,7 +134,10 @@ pub(in crate::domain) fn approval(
         return Err(format!("{} has no sign-off to give.", item.name));
     };
     match sign_off.status() {
-        SignOffStatus::Approved => Ok(()),
+        SignOffStatus::Approved if counts_for(sign_off, source) => Ok(()),
+        SignOffStatus::Approved => {
+            Err(format!("the sign-off of {} at the step {} is APPROVED for other content.", item.name, sign_off.step))
+        }
         status @ (SignOffStatus::NotStarted
         | SignOffStatus::WaitingForFeedback
         | SignOffStatus::WaitingForApproval

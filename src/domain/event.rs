@@ -12,7 +12,7 @@ use super::{
         ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, ReviewId, SignOffId, SourceNodeId, SourceObjectId,
         TemplateId, UserId,
     },
-    identity::Standing,
+    identity::{SessionEnd, Standing},
     refusal::RefusalCode,
     sign_off::{Decision, FeedbackStatus, Review},
     source::{SourceKind, ValidationStatus},
@@ -292,6 +292,9 @@ pub enum EventKind {
     PasswordLinkCreated {
         user: UserId,
     },
+    PasswordLinkEnded {
+        user: UserId,
+    },
     PasswordSet {
         user: UserId,
     },
@@ -303,6 +306,10 @@ pub enum EventKind {
     },
     SignedOut {
         user: UserId,
+    },
+    SessionEnded {
+        user: UserId,
+        why: SessionEnd,
     },
     GroupCreated {
         group: GroupId,

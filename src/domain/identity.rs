@@ -1,6 +1,10 @@
 //! People, groups, nodes and their credentials as records.
 //! Never holds a secret that could be used: passwords and keys are there as hashes only.
 
+mod rules;
+
+pub use rules::{GroupChange, NewApiKey, NewGroup, NewSourceNode, NewUser, UserChange};
+
 use super::{
     access::{Basis, Denied, Resource, View},
     action::Need,
@@ -9,7 +13,9 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use subtle::ConstantTimeEq;
 
 /// A person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,25 +128,42 @@ pub enum Scope {
     UserRights,
 }
 
-/// A sign-in that can be refreshed until it ends.
+/// A sign-in that can be refreshed; the record is there until it ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
     /// The session's id, also the first half of the refresh token.
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
-    /// SHA-256 of the secret half of the refresh token that is good now.
+    /// SHA-256 of what all its refresh tokens have in common: it tells a used one from an invented one.
+    #[serde(with = "serde_bytes")]
+    pub family_hash: [u8; 32],
+    /// SHA-256 of the secret of the one refresh token that is good now.
     #[serde(with = "serde_bytes")]
     pub secret_hash: [u8; 32],
     /// When it began.
     pub created_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// When it was ended: by its user, or because a used refresh token came again.
-    pub ended_at: Option<Timestamp>,
 }
 
-/// A one-time link with which a person sets a password.
+/// Why a session ended that its user did not end. A session that ended is no record any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// A refresh token came a second time: somebody has a copy of it.
+    RefreshTokenReused,
+    /// It lasted as long as a session may.
+    Expired,
+    /// The user set a password.
+    PasswordSet,
+    /// The user was disabled.
+    Disabled,
+    /// The user began more sessions than a user may have.
+    Displaced,
+}
+
+/// A one-time link with which a person sets a password; the record is there until it is used or ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PasswordLink {
     /// The link's id, also the first half of its token.
@@ -152,8 +175,6 @@ pub struct PasswordLink {
     pub secret_hash: [u8; 32],
     /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// When it was used.
-    pub used_at: Option<Timestamp>,
 }
 
 /// The memory of a command that carried an idempotency key.
@@ -208,6 +229,45 @@ impl Resource for Group {
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
         named_by_all(need, view, false)
     }
+}
+
+impl Resource for SourceNode {
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        named_by_all(need, view, false)
+    }
+}
+
+impl Resource for Session {
+    /// A session is its user's own; nobody else reads it.
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        let own = view.caller()?.person() == Some(self.user);
+        if own { named_by_all(need, view, true) } else { Err(Denied::NotFound) }
+    }
+}
+
+impl Resource for PasswordLink {
+    /// Links are there for administrators only.
+    fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        if !view.caller()?.administers() {
+            return Err(Denied::NotFound);
+        }
+        named_by_all(need, view, false)
+    }
+}
+
+/// What is kept of a secret: its SHA-256. Secrets are 256 random bits, so that nothing slower is needed.
+pub fn hash_of_secret(secret: &[u8]) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+/// Whether two hashes of secrets are the same, in a time that does not depend on where they differ.
+pub fn same_secret(kept: &[u8; 32], presented: &[u8; 32]) -> bool {
+    kept.ct_eq(presented).into()
+}
+
+/// An address as it is stored and looked up: without surrounding space, in lower case.
+pub fn normal_email(raw: &str) -> String {
+    raw.trim().to_lowercase()
 }
 
 impl Resource for ApiKey {

@@ -4,10 +4,10 @@
 use super::{
     field::Person,
     id::{
-        ApiKeyId, AssignmentRuleId, DeploymentId, GroupId, InfrastructureId, ItemId, ReceiptId, RoleId, SignOffId,
-        SourceNodeId, SourceObjectId, TemplateId, UserId,
+        ApiKeyId, AssignmentRuleId, DeploymentId, GroupId, InfrastructureId, ItemId, PasswordLinkId, ReceiptId, RoleId,
+        SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId, UserId,
     },
-    identity::{ApiKey, Group, Receipt, SourceNode, User},
+    identity::{ApiKey, Group, PasswordLink, Receipt, Session, SourceNode, User},
     infrastructure::Infrastructure,
     item::Item,
     policy::{AssignmentRule, Grants, Role},
@@ -16,7 +16,8 @@ use super::{
     source::{SourceKind, SourceObject},
     state::State,
     template::{ItemType, Template},
-    text::{ExternalKey, StepKey},
+    tenant::TenantEntry,
+    text::{ExternalKey, Slug, StepKey},
     time::Timestamp,
 };
 use crate::domain::{access::Principal, deployment::Deployment};
@@ -26,7 +27,10 @@ use std::sync::Arc;
 /// What finds records by something else than their id.
 #[derive(Clone, Default)]
 pub struct Indexes {
+    tenants_by_slug: OrdMap<Slug, TenantId>,
     users_by_email: OrdMap<Arc<str>, UserId>,
+    sessions_of: OrdSet<(UserId, SessionId)>,
+    password_links_of: OrdSet<(UserId, PasswordLinkId)>,
     groups_of: OrdSet<(UserId, GroupId)>,
     items_by_type: OrdSet<(ItemType, ItemId)>,
     children: OrdSet<(ItemId, ItemId)>,
@@ -52,6 +56,15 @@ impl Indexes {
 
     fn list(&mut self, record: &Record) {
         match record {
+            Record::TenantEntry(entry) => {
+                self.tenants_by_slug.insert(entry.slug.clone(), entry.id);
+            }
+            Record::Session(session) => {
+                self.sessions_of.insert((session.user, session.id));
+            }
+            Record::PasswordLink(link) => {
+                self.password_links_of.insert((link.user, link.id));
+            }
             Record::User(user) => {
                 self.users_by_email.insert(user.email.as_str().into(), user.id);
             }
@@ -81,14 +94,11 @@ impl Indexes {
                 self.receipts_of.insert((receipt.principal, receipt.at, receipt.id));
             }
             Record::Tenant(_)
-            | Record::TenantEntry(_)
             | Record::Role(_)
             | Record::AssignmentRule(_)
             | Record::Grants(_)
             | Record::SourceNode(_)
             | Record::ApiKey(_)
-            | Record::Session(_)
-            | Record::PasswordLink(_)
             | Record::Template(_)
             | Record::InstanceRules(_)
             | Record::Infrastructure(_) => {}
@@ -97,6 +107,15 @@ impl Indexes {
 
     fn unlist(&mut self, record: &Record) {
         match record {
+            Record::TenantEntry(entry) => {
+                self.tenants_by_slug.remove(&entry.slug);
+            }
+            Record::Session(session) => {
+                self.sessions_of.remove(&(session.user, session.id));
+            }
+            Record::PasswordLink(link) => {
+                self.password_links_of.remove(&(link.user, link.id));
+            }
             Record::User(user) => {
                 self.users_by_email.remove(user.email.as_str());
             }
@@ -132,14 +151,11 @@ impl Indexes {
                 self.receipts_of.remove(&(receipt.principal, receipt.at, receipt.id));
             }
             Record::Tenant(_)
-            | Record::TenantEntry(_)
             | Record::Role(_)
             | Record::AssignmentRule(_)
             | Record::Grants(_)
             | Record::SourceNode(_)
             | Record::ApiKey(_)
-            | Record::Session(_)
-            | Record::PasswordLink(_)
             | Record::Template(_)
             | Record::InstanceRules(_)
             | Record::Infrastructure(_) => {}
@@ -171,6 +187,9 @@ by_id! {
     role: RoleId => Role,
     source_node: SourceNodeId => SourceNode,
     api_key: ApiKeyId => ApiKey,
+    session: SessionId => Session,
+    password_link: PasswordLinkId => PasswordLink,
+    tenant_entry: TenantId => TenantEntry,
     template: TemplateId => Template,
     item: ItemId => Item,
     sign_off: SignOffId => SignOff,
@@ -186,6 +205,22 @@ impl State {
     /// The user with this address.
     pub(in crate::domain) fn user_by_email(&self, email: &str) -> Option<&Arc<User>> {
         self.indexes.users_by_email.get(email).and_then(|id| self.user(*id))
+    }
+
+    /// The platform's entry of the tenant with this short name.
+    pub(in crate::domain) fn tenant_entry_by_slug(&self, slug: &str) -> Option<&Arc<TenantEntry>> {
+        self.indexes.tenants_by_slug.get(slug).and_then(|id| self.tenant_entry(*id))
+    }
+
+    /// The sessions of a user, oldest first.
+    pub(in crate::domain) fn sessions_of(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
+        pairs(&self.indexes.sessions_of, user, SessionId::from_uuid(LEAST)).filter_map(|id| self.session(id))
+    }
+
+    /// The unused password links of a user, oldest first.
+    pub(in crate::domain) fn password_links_of(&self, user: UserId) -> impl Iterator<Item = &Arc<PasswordLink>> {
+        let ids = pairs(&self.indexes.password_links_of, user, PasswordLinkId::from_uuid(LEAST));
+        ids.filter_map(|id| self.password_link(id))
     }
 
     /// Whether a user is in a group.

@@ -11,10 +11,10 @@ use super::{
     item::Item,
     record::Entity,
     sign_off::SignOff,
-    source::SourceObject,
+    source::{SourceKind, SourceObject},
     template::{ItemType, Template},
     tenant::Tenant,
-    text::StepKey,
+    text::{ExternalKey, Slug, StepKey},
 };
 use std::sync::Arc;
 
@@ -81,6 +81,24 @@ impl<'s> View<'s> {
     ) -> impl Iterator<Item = &'s Arc<T>> + 's {
         let stands = self.caller().is_ok();
         records.filter(move |record| stands && record.may(Need::Read, self).is_ok())
+    }
+
+    /// The source object that a node, or else the caller's own node, calls by this key.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none that the viewer may read, `Unauthenticated` when she no longer stands.
+    pub fn source_by_key(
+        self,
+        node: Option<&Slug>,
+        kind: SourceKind,
+        key: &ExternalKey,
+    ) -> Result<&'s Arc<SourceObject>, Denied> {
+        let node = match node {
+            Some(slug) => self.state().source_node_by_slug(slug.as_str()).map(|node| node.id),
+            None => self.caller()?.any_node(),
+        };
+        let source = node.and_then(|node| self.state().source_by_key(node, kind, key));
+        self.readable(source.ok_or(Denied::NotFound)?.id)
     }
 
     /// Every record of a kind that the viewer may read, oldest first.

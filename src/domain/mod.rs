@@ -20,6 +20,7 @@ pub mod policy;
 pub mod receipt;
 pub mod record;
 pub mod refusal;
+pub mod session;
 pub mod sign_off;
 pub mod source;
 pub mod state;

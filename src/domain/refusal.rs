@@ -267,6 +267,10 @@ refusals! {
     NotYourself {} = "NOT_YOURSELF", "Nobody disables or deletes himself.", "Ask another administrator.";
     /// The key's scope needs a node, or the reverse.
     ScopeNeedsNode { path: String } = "SCOPE_NEEDS_NODE", "The scopes at {path} belong to a source node, and the key names none.", "Name the source node, or choose other scopes.";
+    /// The key's scope needs a user.
+    ScopeNeedsUser { path: String } = "SCOPE_NEEDS_USER", "The scopes at {path} carry a user's rights, and the key belongs to a source node.", "Name the user, or choose other scopes.";
+    /// A key that could do nothing.
+    ScopeMissing { path: String } = "SCOPE_MISSING", "The key names no scope at {path}.", "Name what the key may do.";
     /// An end that lies in the past.
     ExpiryPast { path: String } = "EXPIRY_PAST", "The expiry at {path} lies in the past.", "Choose a moment in the future, or none.";
 }
@@ -278,6 +282,11 @@ pub(in crate::domain) const fn revision_must_be(current: u64, expected: u64) -> 
 }
 
 impl Refusal {
+    /// Nothing, when the object is at the revision that the caller has read.
+    pub(in crate::domain) const fn unless_at(current: u64, expected: u64) -> Result<(), Self> {
+        if expected == current { Ok(()) } else { Err(Self::RevisionConflict { expected, current }) }
+    }
+
     /// Where in the input the refused value stands, outermost first; empty when the whole is refused.
     pub fn path(&self) -> Vec<String> {
         self.place().map(|path| path.split('.').map(str::to_owned).collect()).unwrap_or_default()

@@ -14,7 +14,7 @@ use super::{
     item::Item,
     policy::Rights,
     refusal::Refusal,
-    sign_off::{SignOff, SignOffStatus},
+    sign_off::{FinalReview, SignOff, SignOffStatus},
     state::State,
     template::ItemType,
     text::{ExternalKey, Name, Slug, StepKey, Text},
@@ -110,7 +110,7 @@ pub enum Governance {
 pub enum ValidationStatus {
     /// No item governs it.
     NotGoverned,
-    /// Nobody has asked for a sign-off yet, or there is none to give.
+    /// Nobody has asked for a sign-off yet, there is none to give, or it was decided on other content.
     NotValidated,
     /// A sign-off is waiting.
     InValidation,
@@ -235,11 +235,18 @@ pub(in crate::domain) fn deciding_sign_off<'s>(
     sign_offs.into_iter().find(|sign_off| sign_off.configuration.mandatory)
 }
 
+/// Whether a decision is about the content as it is: it binds what was decided, and nothing that came later.
+pub(in crate::domain) fn counts_for(sign_off: &SignOff, source: &SourceObject) -> bool {
+    let same = |review: &FinalReview| review.content_digest == source.content_digest;
+    !source.kind.is_deployable() || sign_off.stage.final_review().is_none_or(same)
+}
+
 /// What the governance of a source object has come to, in one state.
 pub(in crate::domain) fn validation(state: &State, source: &SourceObject) -> ValidationStatus {
     let item = source.item().and_then(|item| state.item(item)).filter(|item| item.is_live());
     let Some(item) = item else { return ValidationStatus::NotGoverned };
-    match deciding_sign_off(state, item, None).map(|sign_off| sign_off.status()) {
+    let sign_off = deciding_sign_off(state, item, None).filter(|sign_off| counts_for(sign_off, source));
+    match sign_off.map(|sign_off| sign_off.status()) {
         None | Some(SignOffStatus::NotStarted) => ValidationStatus::NotValidated,
         Some(SignOffStatus::WaitingForFeedback | SignOffStatus::WaitingForApproval) => ValidationStatus::InValidation,
         Some(SignOffStatus::Approved) => ValidationStatus::Approved,

@@ -2,15 +2,19 @@
 //! Never holds a tenant's content: that is the rest of its state.
 
 use super::{
-    access::{Basis, Denied, Resource, View},
-    action::Need,
+    access::{Allowed, Basis, Denied, Resource, Stopped, View},
+    action::{Need, UpdateTenantSettings},
+    event::{EventKind, Subject},
     id::TenantId,
     identity::Scope,
     policy::Rights,
+    refusal::Refusal,
+    state::Change,
     text::{Name, Slug},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One organisation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,7 +79,7 @@ impl Resource for Tenant {
 }
 
 impl Resource for TenantEntry {
-    /// The directory is there for whoever operates the platform.
+    /// The directory is there for the platform operator only.
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
         if !view.caller()?.operates() {
             return Err(Denied::NotFound);
@@ -94,5 +98,57 @@ impl Resource for TenantEntry {
             | Need::AdministerInfrastructure
             | Need::SelfOrAdminister => Err(Denied::Forbidden(need.right())),
         }
+    }
+}
+
+impl View<'_> {
+    /// The tenant that the platform's directory has under this short name, the platform's own included. Only whoever presents a
+    /// credential may look: it names the organisation, and the answer is never shown.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or for everyone else.
+    pub fn tenant_called(self, slug: &str) -> Result<TenantId, Denied> {
+        let platform = self.state().tenant().filter(|tenant| tenant.slug.as_str() == slug).map(|tenant| tenant.id);
+        let entered = self.state().tenant_entry_by_slug(slug).map(|entry| entry.id);
+        platform.or(entered).filter(|_| self.presents_credential()).ok_or(Denied::NotFound)
+    }
+
+    /// Whether the platform's directory has this tenant; for the same callers.
+    pub fn is_tenant(self, tenant: TenantId) -> bool {
+        self.presents_credential() && self.state().tenant_entry(tenant).is_some()
+    }
+
+    fn presents_credential(self) -> bool {
+        self.caller().is_ok_and(|caller| caller.credential || caller.system.is_some())
+    }
+}
+
+/// What changes of a tenant's settings; what is not named stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SettingsChange {
+    /// The revision that the caller has read.
+    pub expected_revision: u64,
+    /// See [`Settings::requester_may_not_approve`].
+    pub requester_may_not_approve: Option<bool>,
+}
+
+impl Allowed<'_, UpdateTenantSettings, Tenant> {
+    /// Changes the tenant's settings.
+    ///
+    /// # Errors
+    /// `REVISION_CONFLICT`, `NOTHING_TO_SAVE`.
+    pub fn update_settings(self, change: SettingsChange) -> Result<Change<Arc<Tenant>>, Stopped> {
+        Refusal::unless_at(self.revision, change.expected_revision)?;
+        let Some(requester_may_not_approve) = change.requester_may_not_approve else {
+            return Err(Refusal::NothingToSave {}.into());
+        };
+        let (old, new) = (self.settings.clone(), Settings { requester_may_not_approve });
+        let mut draft = self.draft();
+        if old == new {
+            return Ok(draft.done(Arc::clone(self.record())));
+        }
+        let next = Tenant { revision: self.revision + 1, settings: new.clone(), ..(**self.record()).clone() };
+        let tenant = draft.put(next, Subject::Tenant, EventKind::SettingsChanged { old, new });
+        Ok(draft.done(tenant))
     }
 }

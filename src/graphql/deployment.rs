@@ -1,15 +1,27 @@
-//! Deployments as clients read them.
+//! Deployments as clients read and change them.
 //! Never stores a health: each is computed from the version that the answer shows.
 
 use super::{
-    call::connection, id::global, identity::User, infrastructure::Infrastructure, scalar::DateTime,
+    call::{Payload, connection, mutate, payload},
+    error::UserError,
+    id::{EventCursor, global, of_kind},
+    identity::User,
+    infrastructure::Infrastructure,
+    scalar::DateTime,
     source::SourceObject,
 };
 use crate::{
-    app::Seen,
-    domain::{action::ReadDeployment, deployment, record::Kind},
+    app::{Committed, Seen},
+    domain::{
+        deployment::{self, NewDeployment, UpdatedDeployment},
+        receipt::Gone,
+        record::Kind,
+        refusal::Refusal,
+        text::{Name, Text},
+    },
 };
-use async_graphql::{Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use std::sync::Arc;
 
 /// Where a deployment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -54,16 +66,6 @@ pub(super) struct Confirmation {
 #[derive(Clone)]
 pub(super) struct Deployment(pub(super) Seen<deployment::Deployment>);
 
-impl Deployment {
-    fn computed(
-        &self,
-        of: impl FnOnce(&crate::domain::access::Allowed<'_, ReadDeployment, deployment::Deployment>) -> deployment::Health,
-    ) -> Health {
-        let read = self.0.view().deployment(self.0.id).and_then(|deployment| deployment.authorize::<ReadDeployment>());
-        read.map_or(Health::NoStatus, |deployment| of(&deployment).into())
-    }
-}
-
 /// One bundle or version on one infrastructure.
 #[Object]
 impl Deployment {
@@ -84,12 +86,12 @@ impl Deployment {
 
     /// Where it is; null where you may not see it.
     async fn infrastructure(&self) -> Option<Infrastructure> {
-        Seen::find(self.0.snapshot(), self.0.infrastructure).ok().map(Infrastructure)
+        self.0.place().map(Infrastructure)
     }
 
     /// What is deployed; null where you may not read it.
     async fn source_object(&self) -> Option<SourceObject> {
-        Seen::find(self.0.snapshot(), self.0.source).ok().map(SourceObject)
+        self.0.content().map(SourceObject)
     }
 
     /// Where it stands.
@@ -99,17 +101,27 @@ impl Deployment {
 
     /// What governance makes of it: of the sign-off that its infrastructure asks for.
     async fn governance_health(&self) -> Health {
-        self.computed(|deployment| deployment.governance_health())
+        self.0.governance_health().map_or(Health::NoStatus, Into::into)
     }
 
     /// The worst of what governance and the deployer say.
     async fn health(&self) -> Health {
-        self.computed(|deployment| deployment.health())
+        self.0.health().map_or(Health::NoStatus, Into::into)
     }
 
     /// What the deployer last said about it.
     async fn reported_status(&self) -> Option<Health> {
         self.0.reported.as_ref().map(|reported| reported.status.into())
+    }
+
+    /// The deployer's words with that.
+    async fn reported_message(&self) -> Option<&str> {
+        self.0.reported.as_ref().map(|reported| reported.message.as_str())
+    }
+
+    /// When the deployer said that.
+    async fn reported_at(&self) -> Option<DateTime> {
+        self.0.reported.as_ref().map(|reported| reported.at.into())
     }
 
     /// The confirmation of a warning, where one was given.
@@ -142,4 +154,208 @@ impl Deployment {
 connection! {
     /// A page of deployments.
     DeploymentConnection, DeploymentEdge of Deployment(deployment::Deployment)
+}
+
+/// That you go on in spite of a warning.
+#[derive(InputObject)]
+pub(super) struct ConfirmationInput {
+    /// Why; it is recorded with your name and the content. A confirmation passes a warning, never a prevention.
+    reason: String,
+}
+
+/// A new deployment.
+#[derive(InputObject)]
+pub(super) struct CreateDeploymentInput {
+    /// The infrastructure.
+    infrastructure_id: ID,
+    /// The published bundle or version.
+    source_object_id: ID,
+    /// Its name: 1 to 200 characters.
+    name: String,
+    /// That you go on in spite of a warning; it also covers the deployment of the same content.
+    confirmation: Option<ConfirmationInput>,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// The activation of a deployment.
+#[derive(InputObject)]
+pub(super) struct DeployInput {
+    /// The deployment.
+    deployment_id: ID,
+    /// That you go on in spite of a warning.
+    confirmation: Option<ConfirmationInput>,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// Other content for a deployment.
+#[derive(InputObject)]
+pub(super) struct UpdateDeploymentInput {
+    /// The deployment.
+    deployment_id: ID,
+    /// The revision that you have read.
+    expected_revision: u64,
+    /// The published bundle or version that it runs from now on.
+    source_object_id: ID,
+    /// That you go on in spite of a warning.
+    confirmation: Option<ConfirmationInput>,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// A command on a deployment that needs no more words.
+#[derive(InputObject)]
+pub(super) struct DeploymentInput {
+    /// The deployment.
+    deployment_id: ID,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// How a deployment fares.
+#[derive(InputObject)]
+pub(super) struct ReportDeploymentStatusInput {
+    /// The deployment.
+    deployment_id: ID,
+    /// How it fares.
+    status: Health,
+    /// The same in words.
+    #[graphql(default)]
+    message: String,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// What a change of a deployment answers.
+#[derive(SimpleObject)]
+pub(super) struct DeploymentPayload {
+    /// The deployment as it is now; null when the change was refused.
+    deployment: Option<Deployment>,
+    /// The rules that the request breaks, GOVERNANCE_WARNING and GOVERNANCE_PREVENTED among them; empty when it
+    /// was done.
+    user_errors: Vec<UserError>,
+    /// The position of the change in the event log: subscribe after it to read your own write. A refusal by the
+    /// infrastructure's policy changes nothing, but the timeline has it, so that it has a position too.
+    cursor: Option<EventCursor>,
+}
+
+impl Payload for DeploymentPayload {
+    type Outcome = Result<Arc<deployment::Deployment>, Refusal>;
+
+    fn done(committed: Committed<Self::Outcome>, cursor: EventCursor) -> Self {
+        let (deployment, user_errors) = match &committed.outcome {
+            Ok(deployment) => (Seen::find(&committed.snapshot, deployment.id).ok().map(Deployment), vec![]),
+            Err(refusal) => (None, vec![UserError::from(refusal)]),
+        };
+        Self { deployment, user_errors, cursor: Some(cursor) }
+    }
+
+    fn refused(user_errors: Vec<UserError>) -> Self {
+        Self { deployment: None, user_errors, cursor: None }
+    }
+}
+
+payload! {
+    /// What the deletion of a deployment answers.
+    DeleteDeploymentPayload {
+        /// The id of the deployment that is gone; null when the deletion was refused.
+        deleted_deployment_id: ID
+    } from Gone, |committed| Some(global(Kind::Deployment, committed.outcome.0))
+}
+
+fn reason(confirmation: Option<ConfirmationInput>) -> Result<Option<Text>, Refusal> {
+    confirmation.map(|given| Text::parse("confirmation.reason", &given.reason)).transpose()
+}
+
+/// Mutations of deployments.
+#[derive(Default)]
+pub(super) struct DeploymentMutation;
+
+#[Object]
+impl DeploymentMutation {
+    /// Enters a deployment of published content, not active yet, if the infrastructure's policy lets it pass: a
+    /// refusal leaves nothing behind but its timeline entry. Needs the grant DEPLOY on the infrastructure.
+    async fn create_deployment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The new deployment.")] input: CreateDeploymentInput,
+    ) -> Option<Result<DeploymentPayload>> {
+        let on = of_kind(Kind::Infrastructure, &input.infrastructure_id);
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
+            let name = Name::parse("name", &input.name)?;
+            let source = of_kind(Kind::SourceObject, &input.source_object_id);
+            let confirmation_reason = reason(input.confirmation)?;
+            app.create_deployment(&call, on, NewDeployment { name, source, confirmation_reason }).await
+        });
+        Some(operation.await)
+    }
+
+    /// Makes a deployment active, if the infrastructure's policy lets it pass; one that is active with the same
+    /// content stays as it is. Needs the grant DEPLOY on the infrastructure.
+    async fn deploy(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The deployment.")] input: DeployInput,
+    ) -> Option<Result<DeploymentPayload>> {
+        let id = of_kind(Kind::Deployment, &input.deployment_id);
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
+            app.deploy(&call, id, reason(input.confirmation)?).await
+        });
+        Some(operation.await)
+    }
+
+    /// Puts other content behind a deployment, if the infrastructure's policy lets it pass: an active one runs it
+    /// from now on, any other one when it is deployed. Needs the grant DEPLOY on the infrastructure.
+    async fn update_deployment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The other content.")] input: UpdateDeploymentInput,
+    ) -> Option<Result<DeploymentPayload>> {
+        let (id, expected_revision) = (of_kind(Kind::Deployment, &input.deployment_id), input.expected_revision);
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
+            let source = of_kind(Kind::SourceObject, &input.source_object_id);
+            let confirmation_reason = reason(input.confirmation)?;
+            app.update_deployment(&call, id, UpdatedDeployment { expected_revision, source, confirmation_reason }).await
+        });
+        Some(operation.await)
+    }
+
+    /// Notes how the deployer says a deployment fares. Needs the grant DEPLOY on the infrastructure.
+    async fn report_deployment_status(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How it fares.")] input: ReportDeploymentStatusInput,
+    ) -> Option<Result<DeploymentPayload>> {
+        let id = of_kind(Kind::Deployment, &input.deployment_id);
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
+            let message = Text::parse("message", &input.message)?;
+            let reported = app.report_deployment_status(&call, id, input.status.into(), message).await?;
+            Ok(reported.map(Ok))
+        });
+        Some(operation.await)
+    }
+
+    /// Switches a deployment off; one that is off stays as it is. Needs the grant DEPLOY on the infrastructure.
+    async fn disable_deployment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The deployment.")] input: DeploymentInput,
+    ) -> Option<Result<DeploymentPayload>> {
+        let id = of_kind(Kind::Deployment, &input.deployment_id);
+        let operation =
+            mutate(ctx, input.idempotency_key, async |app, call| Ok(app.disable_deployment(&call, id).await?.map(Ok)));
+        Some(operation.await)
+    }
+
+    /// Removes a disabled deployment; its history stays. Needs the grant DEPLOY on the infrastructure.
+    async fn delete_deployment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The deployment.")] input: DeploymentInput,
+    ) -> Option<Result<DeleteDeploymentPayload>> {
+        let id = of_kind(Kind::Deployment, &input.deployment_id);
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| app.delete_deployment(&call, id).await);
+        Some(operation.await)
+    }
 }

@@ -126,6 +126,8 @@ kinds! {
     UserUpdated,
     /// A one-time link for a password was made.
     PasswordLinkCreated,
+    /// A one-time link ended unused.
+    PasswordLinkEnded,
     /// A person set a password.
     PasswordSet,
     /// A person signed in.
@@ -134,6 +136,8 @@ kinds! {
     SessionRefreshed,
     /// A person signed out.
     SignedOut,
+    /// A session ended, and not by its user.
+    SessionEnded,
     /// A group was made.
     GroupCreated,
     /// A group was changed.

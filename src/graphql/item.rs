@@ -4,7 +4,8 @@
 use super::{
     call::{connection, mutate, payload},
     deployment::Deployment,
-    error::failed,
+    error::{denied, failed},
+    governance::InstanceRules,
     id::{global, of_kind},
     identity::User,
     scalar::{DateTime, FieldInput, FieldValue},
@@ -187,6 +188,12 @@ impl GovernedItem {
         self.0.sources().into_iter().map(SourceObject).collect()
     }
 
+    /// The rules for what is reported below its source objects.
+    async fn child_rules(&self) -> Option<Result<InstanceRules>> {
+        let rules = self.0.child_rules().map_err(denied);
+        Some(rules.map(|rules| InstanceRules::shown(self.0.snapshot(), rules)))
+    }
+
     /// The deployments of its source objects.
     async fn deployments(&self) -> Vec<Deployment> {
         self.0.deployments().into_iter().map(Deployment).collect()
@@ -204,7 +211,7 @@ impl GovernedItem {
 
     /// Whether you follow it: you hear of what happens to it and below it.
     async fn followed(&self) -> Result<bool> {
-        self.0.is_followed().map_err(super::error::denied)
+        self.0.is_followed().map_err(denied)
     }
 
     /// Who made it; null for the server.

@@ -6,6 +6,7 @@ mod deployment;
 mod error;
 mod event;
 mod event_kind;
+mod governance;
 mod id;
 mod identity;
 mod infrastructure;
@@ -18,6 +19,7 @@ mod schema;
 mod sign_off;
 mod source;
 mod subscription;
+mod sync;
 mod template;
 mod timeline;
 

@@ -10,7 +10,7 @@ use super::{
     item::{GovernedItemConnection, step_key},
     scalar::FieldValueInput,
     sign_off::SignOffStatus,
-    source::{SourceKind, SourceObjectConnection},
+    source::{GovernanceStatus, SourceKind, SourceObjectConnection},
     template::ItemType,
 };
 use crate::{
@@ -109,10 +109,41 @@ impl GovernedItemFilter {
 /// Which source objects; every part that is named must hold.
 #[derive(Clone, InputObject)]
 pub(super) struct SourceObjectFilter {
+    /// All of these.
+    #[graphql(default)]
+    and: Vec<SourceObjectFilter>,
+    /// Any of these, where any is named.
+    #[graphql(default)]
+    or: Vec<SourceObjectFilter>,
+    /// Not this.
+    not: Option<Box<SourceObjectFilter>>,
     /// One of these kinds.
     kind: Option<Vec<SourceKind>>,
+    /// Reported by one of the nodes with these short names.
+    node: Option<Vec<String>>,
+    /// In one of these.
+    governance_status: Option<Vec<GovernanceStatus>>,
+    /// Whether the node reported that it is gone; such objects stand in no list that does not name this.
+    archived: Option<bool>,
     /// With this text in the name, in any case.
     text: Option<String>,
+}
+
+impl SourceObjectFilter {
+    fn filter(self) -> SourceFilter {
+        let all = |filters: Vec<Self>| filters.into_iter().map(Self::filter).collect();
+        let statuses = self.governance_status;
+        SourceFilter {
+            and: all(self.and),
+            or: all(self.or),
+            not: self.not.map(|filter| Box::new(filter.filter())),
+            kind: self.kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
+            node: self.node,
+            governance: statuses.map(|statuses| statuses.into_iter().map(Into::into).collect()),
+            archived: self.archived,
+            text: self.text,
+        }
+    }
 }
 
 /// The arguments of a list of items, read.
@@ -184,7 +215,6 @@ pub(super) struct RegistryQuery;
 #[Object]
 impl RegistryQuery {
     /// The inbox: reported objects that nobody has governed or hidden, for those who could govern them. Oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and its filter")]
     async fn governable_items(
         &self,
         ctx: &Context<'_>,
@@ -195,12 +225,26 @@ impl RegistryQuery {
         #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
     ) -> Result<SourceObjectConnection> {
         let counted = ctx.look_ahead().field("totalCount").exists();
-        let filter = filter.map(|filter| SourceFilter {
-            kind: filter.kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
-            text: filter.text,
-        });
+        let filter = filter.map(SourceObjectFilter::filter).unwrap_or_default();
         let request = page(first, after, last, before)?;
-        let rows = registry::governable(snapshot(ctx).await?, &filter.unwrap_or_default(), &request, counted);
+        let rows = registry::governable(snapshot(ctx).await?, &filter, &request, counted);
+        Ok(rows.map_err(PageError::from)?.into())
+    }
+
+    /// The reported objects that you may read, governed and hidden ones too. Oldest first.
+    async fn source_objects(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them; all where nothing is named.")] filter: Option<SourceObjectFilter>,
+        #[graphql(desc = "The first so many rows: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
+        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many rows: 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
+    ) -> Result<SourceObjectConnection> {
+        let counted = ctx.look_ahead().field("totalCount").exists();
+        let filter = filter.map(SourceObjectFilter::filter).unwrap_or_default();
+        let request = page(first, after, last, before)?;
+        let rows = registry::sources(snapshot(ctx).await?, &filter, &request, counted);
         Ok(rows.map_err(PageError::from)?.into())
     }
 
@@ -219,7 +263,6 @@ impl RegistryQuery {
     }
 
     /// The deployments that you may see, oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and its filter")]
     async fn deployments(
         &self,
         ctx: &Context<'_>,

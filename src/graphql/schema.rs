@@ -3,11 +3,16 @@
 
 use super::{
     call::Asker,
+    deployment::DeploymentMutation,
+    governance::{GovernanceMutation, GovernanceQuery},
+    infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
     sign_off::{SignOffMutation, SignOffQuery},
+    source::SourceQuery,
     subscription::Subscription,
+    sync::SyncMutation,
     template::TemplateQuery,
     timeline::TimelineQuery,
 };
@@ -23,11 +28,27 @@ use std::sync::Arc;
 
 /// Reading.
 #[derive(Default, MergedObject)]
-pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SignOffQuery, TimelineQuery);
+pub(super) struct Query(
+    NodeQuery,
+    TemplateQuery,
+    ItemQuery,
+    RegistryQuery,
+    SourceQuery,
+    GovernanceQuery,
+    SignOffQuery,
+    TimelineQuery,
+);
 
 /// Changing: each field is one command, durable before it answers.
 #[derive(Default, MergedObject)]
-pub(super) struct Mutation(ItemMutation, SignOffMutation);
+pub(super) struct Mutation(
+    ItemMutation,
+    SyncMutation,
+    GovernanceMutation,
+    SignOffMutation,
+    InfrastructureMutation,
+    DeploymentMutation,
+);
 
 type Root = Schema<Query, Mutation, Subscription>;
 

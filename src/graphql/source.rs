@@ -1,12 +1,26 @@
 //! Source objects as clients read them.
 //! Never lets a person write one: only sync does.
 
-use super::{call::connection, deployment::Deployment, id::global, item::GovernedItem, scalar::DateTime};
-use crate::{
-    app::Seen,
-    domain::{action::ReadSourceObject, record::Kind, source},
+use super::{
+    call::{connection, page, snapshot},
+    deployment::Deployment,
+    error::{PageError, denied, failed},
+    governance::EffectiveRule,
+    id::global,
+    identity::User,
+    item::GovernedItem,
+    scalar::DateTime,
 };
-use async_graphql::{Enum, ID, Object};
+use crate::{
+    app::{self, Seen, source_by_key},
+    domain::{
+        identity,
+        record::Kind,
+        source,
+        text::{ExternalKey, Slug},
+    },
+};
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
 /// What a source object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enum)]
@@ -42,6 +56,7 @@ pub(super) enum ValidationStatus {
 
 /// Whether a source object is governed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "app::GovernanceStatus")]
 pub(super) enum GovernanceStatus {
     /// Nobody has decided.
     Ungoverned,
@@ -49,6 +64,42 @@ pub(super) enum GovernanceStatus {
     Governed,
     /// Somebody decided that it need not be governed.
     Hidden,
+}
+
+/// A system that reports source objects.
+#[derive(SimpleObject)]
+pub(super) struct SourceNode {
+    /// The node's id.
+    id: ID,
+    /// Its short name; one node of the organisation has it.
+    slug: String,
+    /// What people call it.
+    name: String,
+}
+
+impl From<&identity::SourceNode> for SourceNode {
+    fn from(node: &identity::SourceNode) -> Self {
+        let id = global(Kind::SourceNode, node.id.uuid());
+        Self { id, slug: node.slug.to_string(), name: node.name.to_string() }
+    }
+}
+
+/// The object on another node that a source object was made from.
+#[derive(SimpleObject)]
+pub(super) struct SourceOriginal {
+    /// The other node's short name.
+    node: String,
+    /// What that node calls it.
+    key: String,
+}
+
+/// That a bundle or version was published to the deployer.
+#[derive(SimpleObject)]
+pub(super) struct Publication {
+    /// Who published it; null for a key.
+    by: Option<User>,
+    /// When.
+    at: DateTime,
 }
 
 /// What a node reports: a project, bundle, saved model or model version.
@@ -61,6 +112,11 @@ impl SourceObject {
     /// The object's id here.
     pub(super) async fn id(&self) -> ID {
         global(Kind::SourceObject, self.0.id.uuid())
+    }
+
+    /// The node that reports it.
+    async fn node(&self) -> Option<SourceNode> {
+        self.0.source_node().map(|node| node.as_ref().into())
     }
 
     /// What it is.
@@ -85,7 +141,26 @@ impl SourceObject {
 
     /// The object that it belongs to on its node.
     async fn parent(&self) -> Option<Self> {
-        self.0.parent.and_then(|parent| Seen::find(self.0.snapshot(), parent).ok()).map(Self)
+        self.0.parent_object().map(Self)
+    }
+
+    /// The objects directly below it that its node still has and you may read, oldest first.
+    async fn children(
+        &self,
+        #[graphql(desc = "The first so many rows: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
+        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many rows: 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
+    ) -> Result<SourceObjectConnection> {
+        let request = page(first, after, last, before)?;
+        let rows = self.0.children().into_iter().map(|child| (child.id.uuid(), child));
+        Ok(request.by_age(rows, true).map_err(PageError::from)?.into())
+    }
+
+    /// The object on another node that it was made from.
+    async fn original(&self) -> Option<SourceOriginal> {
+        let original = self.0.original.as_ref()?;
+        Some(SourceOriginal { node: original.node.to_string(), key: original.key.to_string() })
     }
 
     /// `sha256:` and the digest of its content; bundles and versions have one.
@@ -95,29 +170,28 @@ impl SourceObject {
 
     /// Whether it is governed.
     async fn governance_status(&self) -> GovernanceStatus {
-        match self.0.governance {
-            source::Governance::Ungoverned => GovernanceStatus::Ungoverned,
-            source::Governance::Governed(_) => GovernanceStatus::Governed,
-            source::Governance::Hidden => GovernanceStatus::Hidden,
-        }
+        app::GovernanceStatus::from(self.0.governance).into()
+    }
+
+    /// What the instance rules say of such an object in its place, and whose rule that is.
+    async fn effective_rule(&self) -> Option<EffectiveRule> {
+        let rule = self.0.effective_rule().ok()?;
+        Some(EffectiveRule::shown(self.0.snapshot(), rule))
     }
 
     /// The item that governs it; null where there is none, or you may not read it.
     async fn item(&self) -> Option<GovernedItem> {
-        self.0.item().and_then(|item| Seen::find(self.0.snapshot(), item).ok()).map(GovernedItem)
+        self.0.governed_item().map(GovernedItem)
     }
 
     /// What its governance has come to.
     async fn validation_status(&self) -> ValidationStatus {
-        let source = self.0.view().source_object(self.0.id).and_then(|source| source.authorize::<ReadSourceObject>());
-        source.map_or(ValidationStatus::NotGoverned, |source| source.validation().into())
+        self.0.validation().map_or(ValidationStatus::NotGoverned, Into::into)
     }
 
     /// The key of the step that its item is in; null where none is ongoing.
     async fn current_step(&self) -> Option<String> {
-        let item =
-            self.0.item().and_then(|item| Seen::<crate::domain::item::Item>::find(self.0.snapshot(), item).ok())?;
-        item.workflow.ongoing().map(ToString::to_string)
+        self.0.current_step().map(|step| step.to_string())
     }
 
     /// Whether it is published to the deployer.
@@ -125,10 +199,16 @@ impl SourceObject {
         self.0.published.is_some()
     }
 
+    /// When it was published to the deployer, and by whom; null while it is not.
+    async fn publication(&self) -> Option<Publication> {
+        let publication = self.0.published.as_ref()?;
+        let by = publication.by.and_then(|user| Seen::find(self.0.snapshot(), user).ok()).map(User);
+        Some(Publication { by, at: publication.at.into() })
+    }
+
     /// Where it is deployed.
     async fn deployments(&self) -> Vec<Deployment> {
-        let deployments = self.0.view().deployments_of(self.0.id);
-        deployments.filter_map(|found| Seen::find(self.0.snapshot(), found.id).ok()).map(Deployment).collect()
+        self.0.deployments().into_iter().map(Deployment).collect()
     }
 
     /// When its node reported that it is gone.
@@ -150,4 +230,31 @@ impl SourceObject {
 connection! {
     /// A page of source objects.
     SourceObjectConnection, SourceObjectEdge of SourceObject(source::SourceObject)
+}
+
+/// Queries of source objects by what their nodes call them.
+#[derive(Default)]
+pub(super) struct SourceQuery;
+
+#[Object]
+impl SourceQuery {
+    /// The source object that a node calls by this key: how a node asks for the status of its own objects.
+    /// An error NOT_FOUND where there is none for you.
+    async fn source_object(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What it is.")] kind: SourceKind,
+        #[graphql(desc = "What its node calls it.")] key: String,
+        #[graphql(desc = "The node's short name; a node's own key may leave it out.")] node: Option<String>,
+    ) -> Option<Result<SourceObject>> {
+        let found = async {
+            let snapshot = snapshot(ctx).await?;
+            let node = node.map(|node| Slug::parse("node", &node)).transpose();
+            let node = node.map_err(|refusal| failed(refusal.into()))?;
+            let key = ExternalKey::parse("key", &key).map_err(|refusal| failed(refusal.into()))?;
+            let source = source_by_key(snapshot, node.as_ref(), kind.into(), &key).map_err(denied)?;
+            Ok(SourceObject(source))
+        };
+        Some(found.await)
+    }
 }

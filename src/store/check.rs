@@ -2,8 +2,7 @@
 //! Never changes a byte, and never runs while a server uses the directory.
 
 use super::{
-    behind,
-    codec,
+    behind, codec,
     disk::FileDisk,
     index::Index,
     journal::{FileJournal, Record, Replayed, Settings},

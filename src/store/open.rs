@@ -83,6 +83,7 @@ pub(super) struct Inner {
     pub(super) reader: JournalReader,
     pub(super) keys: Arc<Keys>,
     pub(super) clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
     pub(super) stopped: Arc<AtomicBool>,
     pub(super) broken: Arc<AtomicBool>,
     epoch: [u8; 16],
@@ -117,6 +118,7 @@ impl Store {
             reader,
             keys,
             clock: Arc::clone(&machine.clock),
+            ids: Arc::clone(&machine.ids),
             stopped: Arc::default(),
             broken: Arc::default(),
             epoch,
@@ -141,6 +143,11 @@ impl Store {
     /// The time, as commands see it.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
+    }
+
+    /// New ids, for what is made before a command is decided.
+    pub fn ids(&self) -> &Arc<dyn Ids> {
+        &self.inner.ids
     }
 
     /// Answers the commands that wait, takes no more, seals the journal and marks the index clean.

@@ -6,13 +6,18 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod deployment;
+mod desk;
 mod fixture;
 mod founding;
 mod golden;
+mod governance;
 mod index;
 mod journal;
 mod journal_damage;
 mod keys;
+mod machine;
 mod memory_disk;
+mod session;
 mod tidy;
 mod transitions;

@@ -66,7 +66,7 @@ impl Gate<'_> {
         };
         let by = self.caller.person().ok_or(Refusal::KeysDoNotReview {})?;
         if reason.is_blank() {
-            return Err(Refusal::ReasonMissing { path: "confirmationReason".to_owned() }.into());
+            return Err(Refusal::ReasonMissing { path: "confirmation.reason".to_owned() }.into());
         }
         Ok(Answer::Confirmed(Confirmation { by, reason, at: self.now, content_digest: digest.clone() }))
     }

@@ -179,7 +179,9 @@ impl EventKind {
         | Self::PasswordSet { user }
         | Self::SignedIn { user }
         | Self::SessionRefreshed { user }
-        | Self::SignedOut { user } = self
+        | Self::SignedOut { user }
+        | Self::PasswordLinkEnded { user }
+        | Self::SessionEnded { user, .. } = self
         {
             return Some(*user);
         }

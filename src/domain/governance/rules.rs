@@ -61,8 +61,8 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
         rules_must_fit(self.view(), "futureChildren", self.kind.below(), &govern.future_children)?;
         let mut draft = self.draft();
         let item = match govern.into {
-            Some(into) => self.into_existing(&mut draft, parent, into, &govern, now)?,
-            None => self.into_new(&mut draft, parent, &govern, ids, now)?,
+            Some(into) => self.existing_item(&mut draft, parent, into, &govern, now)?,
+            None => self.new_item(&mut draft, parent, &govern, ids, now)?,
         };
         link(&mut draft, self.record(), item.id);
         let mut touched = BTreeSet::from([self.id]);
@@ -103,7 +103,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
         checked.collect()
     }
 
-    fn into_new(
+    fn new_item(
         &self,
         draft: &mut Draft,
         parent: Option<&Arc<Item>>,
@@ -129,7 +129,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
     }
 
     /// Takes an existing item, which must be able to stand for this object.
-    fn into_existing(
+    fn existing_item(
         &self,
         draft: &mut Draft,
         parent: Option<&Arc<Item>>,
@@ -138,7 +138,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
         now: Timestamp,
     ) -> Result<Arc<Item>, Stopped> {
         let item = self.state().item(into).filter(|item| self.view().may_read_item(item.id));
-        let item = item.ok_or_else(|| Refusal::ItemUnknown { path: "into".to_owned() })?;
+        let item = item.ok_or_else(|| Refusal::ItemUnknown { path: "itemId".to_owned() })?;
         self.must_stand_for_this(item, parent, govern)?;
         let rights = self.view().rights(item)?;
         if !rights.may_write() {
@@ -166,7 +166,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
 
     fn must_stand_for_this(&self, item: &Item, parent: Option<&Arc<Item>>, govern: &Govern) -> Result<(), Refusal> {
         item.must_be_live()?;
-        let (path, wanted) = ("into".to_owned(), self.kind.item_type());
+        let (path, wanted) = ("itemId".to_owned(), self.kind.item_type());
         if item.item_type != wanted {
             return Err(Refusal::ItemOfWrongType { path, wanted, found: item.item_type });
         }
@@ -229,7 +229,7 @@ impl Allowed<'_, GovernSourceObject, SourceObject> {
 /// The change of fields that puts a project under an initiative.
 fn initiative(view: View<'_>, initiative: Option<ItemId>) -> Result<Vec<FieldChange>, Refusal> {
     let Some(id) = initiative else { return Ok(vec![]) };
-    let path = "initiativeId".to_owned();
+    let path = "businessInitiativeId".to_owned();
     let found = view.state().item(id).filter(|item| item.is_live() && view.may_read_item(item.id));
     match found.map(|item| item.item_type) {
         None => Err(Refusal::ItemUnknown { path }),

@@ -134,10 +134,10 @@ fn slug_must_be_free(state: &State, slug: &Slug, own: Option<InfrastructureId>) 
 }
 
 fn groups_must_exist(state: &State, grants: &BTreeMap<GroupId, BTreeSet<InfrastructureGrant>>) -> Result<(), Refusal> {
-    match grants.keys().position(|group| state.group(*group).is_none()) {
-        Some(n) => Err(Refusal::PersonUnknown { path: format!("grants.{n}") }),
-        None => Ok(()),
+    if grants.keys().all(|group| state.group(*group).is_some()) {
+        return Ok(());
     }
+    Err(Refusal::PersonUnknown { path: "grants".to_owned() })
 }
 
 fn deployed_on(state: &State, infrastructure: InfrastructureId) -> BTreeSet<SourceObjectId> {

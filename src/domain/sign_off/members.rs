@@ -41,7 +41,12 @@ pub fn approvers(state: &State, sign_off: &SignOff) -> Vec<UserId> {
 }
 
 /// On what ground a person belongs to a membership now, if she does.
-pub(super) fn basis(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> Option<MembershipBasis> {
+pub(super) fn basis(
+    state: &State,
+    caller: &Caller<'_>,
+    item: &Item,
+    membership: &Membership,
+) -> Option<MembershipBasis> {
     let user = caller.person()?;
     if membership.users.contains(&user) {
         return Some(MembershipBasis::Named);

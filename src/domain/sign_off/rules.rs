@@ -2,7 +2,9 @@
 //! Never holds a stage's rule: those are the state machine's.
 
 use super::{
-    members::{approvers, basis, members},Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage};
+    Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage,
+    members::{approvers, basis, members},
+};
 use crate::domain::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
     action::{

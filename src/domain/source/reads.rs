@@ -9,6 +9,7 @@ use crate::domain::{
     governance::{EffectiveRule, effective_rule},
     identity::SourceNode,
     item::Item,
+    text::StepKey,
 };
 use std::sync::Arc;
 
@@ -16,6 +17,12 @@ impl<'s> Allowed<'s, ReadSourceObject, SourceObject> {
     /// What its governance has come to.
     pub fn validation(&self) -> ValidationStatus {
         validation(self.state(), self)
+    }
+
+    /// The step that its item is in, while that is live: shown with the object, to its node too.
+    pub fn current_step(&self) -> Option<&'s StepKey> {
+        let item = self.item().and_then(|item| self.state().item(item)).filter(|item| item.is_live());
+        item.and_then(|item| item.workflow.ongoing())
     }
 
     /// The node that reports it.

@@ -1,0 +1,124 @@
+//! The platform's own tenant, which is its directory of tenants, and the making of new ones.
+//! Never shows the platform operator anything of a tenant but its entry.
+
+use super::{App, Call, Committed, Failed};
+use crate::{
+    domain::{
+        access::{Denied, Principal, SystemActor, Viewer},
+        action::{CreateTenant, Need},
+        founding::{self, Founding},
+        id::{TenantId, UserId},
+        identity::{Standing, User},
+        refusal::Refusal,
+        tenant::{Settings, SettingsChange, Tenant, TenantEntry},
+        text::{Name, Slug},
+    },
+    store::Turn,
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The platform's own tenant. The nil tenant is the index's.
+pub const PLATFORM: TenantId = TenantId::from_uuid(Uuid::from_u128(1));
+
+/// What the platform's own organisation is called at sign-in.
+pub const PLATFORM_SLUG: &str = "platform";
+
+/// The address of the first platform operator, who sets a password with a link like everyone else.
+pub const OPERATOR_EMAIL: &str = "operator@platform";
+
+/// The server itself, in a tenant: for what is done from the command line.
+pub fn founder(tenant: TenantId) -> Arc<Viewer> {
+    Arc::new(Viewer::verified(tenant, Principal::System(SystemActor::Founding)))
+}
+
+impl App {
+    /// Founds the platform's own tenant; once, whenever it is called.
+    pub(super) async fn open_platform(&self) -> Result<(), Failed> {
+        let viewer = founder(PLATFORM);
+        if self.store.of(&viewer).read().await?.view().tenant().is_ok() {
+            return Ok(());
+        }
+        let (organisation, operator) = (Name::parse("name", "Platform")?, Name::parse("name", "Platform operator")?);
+        let founded = self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| {
+            let founding = platform(turn, organisation, operator);
+            turn.stage(founding::found(turn.view(), founding)?)
+        });
+        founded.await?;
+        Ok(())
+    }
+
+    /// Makes an organisation: its own first record, then its entry in the platform's directory. Asking again with
+    /// the same founding finishes what was begun.
+    ///
+    /// # Errors
+    /// `Forbidden` for everyone but the platform operator and the server itself; `ALREADY_EXISTS` for a short name
+    /// that is taken; otherwise what does not fit in the founding, with its path.
+    pub async fn create_tenant(&self, call: &Call, founding: Founding) -> Result<Committed<Arc<TenantEntry>>, Failed> {
+        if call.viewer.tenant() != PLATFORM {
+            return Err(Denied::Forbidden(Need::Operate.right()).into());
+        }
+        let Tenant { id, slug, name, created_at, .. } = founding.tenant.clone();
+        let entry = TenantEntry { id, slug, name, created_at };
+        let platform = self.snapshot(&call.viewer).await?;
+        // Asked before anything is done, so that a taken name leaves nothing behind; and by the rule once more.
+        platform.view().tenant()?.authorize::<CreateTenant>()?.enter(entry.clone())?;
+        self.found(founding).await?;
+        let entered = self.write(call, move |turn| {
+            let platform = turn.view().tenant()?.authorize::<CreateTenant>()?;
+            turn.stage(platform.enter(entry)?)
+        });
+        entered.await
+    }
+
+    /// Founds a tenant in its own history, if that has not been done.
+    async fn found(&self, founding: Founding) -> Result<(), Failed> {
+        let viewer = founder(founding.tenant.id);
+        let slug = founding.tenant.slug.clone();
+        let begun = self.store.of(&viewer).read().await?;
+        if let Ok(tenant) = begun.view().readable::<Tenant>(founding.tenant.id) {
+            let same = tenant.slug == slug;
+            let taken = || Refusal::AlreadyExists { what: "tenant", name: slug.to_string() };
+            return if same { Ok(()) } else { Err(taken().into()) };
+        }
+        let founded =
+            self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| turn.stage(founding::found(turn.view(), founding)?));
+        founded.await?;
+        Ok(())
+    }
+
+    /// Changes the settings of the caller's organisation.
+    ///
+    /// # Errors
+    /// As the rule: `REVISION_CONFLICT`.
+    pub async fn update_tenant_settings(
+        &self,
+        call: &Call,
+        change: SettingsChange,
+    ) -> Result<Committed<Arc<Tenant>>, Failed> {
+        self.write(call, move |turn| {
+            let tenant = turn.view().tenant()?.authorize()?;
+            turn.stage(tenant.update_settings(change)?)
+        })
+        .await
+    }
+}
+
+/// What the platform begins with: itself, and one operator without a password.
+fn platform(turn: &Turn<'_>, organisation: Name, operator: Name) -> Founding {
+    let slug = Slug::new(PLATFORM_SLUG);
+    let created_at = turn.now();
+    let tenant =
+        Tenant { id: PLATFORM, revision: 1, slug, name: organisation, settings: Settings::default(), created_at };
+    let operator = User {
+        id: UserId::new(turn.ids()),
+        revision: 1,
+        name: operator,
+        email: OPERATOR_EMAIL.to_owned(),
+        password_hash: None,
+        standing: Standing::PlatformOperator,
+        active: true,
+        created_at,
+    };
+    Founding { users: vec![operator], ..Founding::new(tenant) }
+}

@@ -1,0 +1,80 @@
+//! `countersign serve`: the organisations of a data directory, until the process is asked to end.
+//! Never knows a password: the first administrator sets one with a link that works once.
+
+use super::{
+    ServeArguments,
+    machine::{asked_to_end, machine},
+};
+use crate::{app::App, graphql::Api, http, store::Store};
+use std::{error::Error, io::Write, net::SocketAddr, path::Path};
+use tokio::net::TcpListener;
+
+/// A server that listens, and the store under it.
+pub(super) struct Started {
+    pub(super) app: App,
+    store: Store,
+    listener: TcpListener,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+}
+
+/// Opens the store and the port; nothing is answered yet.
+pub(super) async fn start(listen: SocketAddr, data_dir: &Path) -> Result<Started, Box<dyn Error>> {
+    let path = data_dir.to_path_buf();
+    let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine())).await??;
+    let app = App::open(store.clone()).await?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let address = listener.local_addr()?;
+    Ok(Started { app, store, listener, address })
+}
+
+impl Started {
+    /// Answers until the process is asked to end, then closes the store.
+    pub(super) async fn serve(self, options: http::Options) -> Result<(), Box<dyn Error>> {
+        let Self { app, store, listener, .. } = self;
+        http::serve(listener, Api::new(app), options, asked_to_end()).await?;
+        tokio::task::spawn_blocking(move || store.close()).await?;
+        Ok(())
+    }
+}
+
+/// Prints to standard output; a reader that has gone away does not stop the server.
+pub(super) fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).ok();
+}
+
+/// Serves a data directory.
+pub(super) fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let started = start(arguments.listen, &arguments.data_dir).await?;
+        let base = format!("http://{}", started.address);
+        let links = started.app.first_links().await?;
+        if arguments.json {
+            let links: Vec<_> = links
+                .iter()
+                .map(|link| {
+                    serde_json::json!({
+                        "organisation": link.organisation,
+                        "email": link.email,
+                        "setPassword": format!("{base}/set-password?token={}", link.token),
+                    })
+                })
+                .collect();
+            say(&serde_json::json!({ "url": base, "links": links }).to_string());
+        } else {
+            say(&format!("Countersign serves {} at {base}", arguments.data_dir.display()));
+            say(&format!("  API         {base}/graphql"));
+            say(&format!("  playground  {base}/playground"));
+            for link in &links {
+                say(&format!(
+                    "\n{} of the organisation {} has no password yet. Set it within 60 minutes at",
+                    link.email, link.organisation
+                ));
+                say(&format!("  {base}/set-password?token={}", link.token));
+            }
+            say("\nTo look around first, stop this and run: countersign demo");
+        }
+        started.serve(http::Options::default()).await
+    })
+}
