@@ -8,6 +8,7 @@
 
 mod deployment;
 mod desk;
+mod event;
 mod fixture;
 mod founding;
 mod golden;
