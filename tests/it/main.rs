@@ -4,12 +4,14 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets something unexpected is to fail there and then"
+    unreachable_pub,
+    reason = "a test that meets something unexpected is to fail there and then, and modules share what they need"
 )]
 
 mod client;
 mod deployment;
 mod desk;
+mod event;
 mod fixture;
 mod founding;
 mod golden;
