@@ -38,7 +38,6 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Requests a second.
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     pub(crate) fn rate(&self) -> f64 {
         self.answered as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }

@@ -131,7 +131,6 @@ async fn run(directory: &Path, arguments: &Arguments) -> Result<(), Fault> {
     for read in Read::ALL.into_iter().filter(|read| wanted(read.name())) {
         reads(&server, &world, read, plan).await?;
     }
-    #[expect(clippy::cast_precision_loss, reason = "bytes far below 2^52")]
     let resident = server.resident_bytes()? as f64 / 1e6;
     println!("server: {resident:.0} MB resident after the reads");
     let windows = if wanted("M") { writes(&server, &world, plan).await? } else { vec![] };

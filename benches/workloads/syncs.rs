@@ -43,7 +43,6 @@ fn groups(directory: &Path) -> Result<Vec<Group>, Fault> {
 }
 
 /// Prints the syncs for each record of some windows.
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 pub(crate) fn print(directory: &Path, windows: &[Window]) -> Result<(), Fault> {
     let groups = groups(directory)?;
     for window in windows {
