@@ -9,6 +9,7 @@ mod machine;
 mod naive;
 mod process;
 mod report;
+mod rows;
 mod server;
 mod syncs;
 mod workload;
@@ -81,7 +82,7 @@ fn main() -> Result<(), Fault> {
         Some(Part::Build { directory, tenants, projects }) => {
             let size = Size { tenants: *tenants, projects: *projects, bundles: 25, users: 50 };
             tokio::runtime::Runtime::new()?.block_on(data::build(directory, size))?;
-            naive::Rows::build(&directory.join("naive"), &data::read(directory)?)
+            rows::Rows::build(&directory.join("naive"), &data::read(directory)?)
         }
         Some(Part::Serve { directory }) => tokio::runtime::Runtime::new()?.block_on(server::serve(directory)),
         None => {

@@ -5,6 +5,7 @@ use crate::{
     floor::{self, Verified},
     machine::{Fault, machine, now},
     naive,
+    rows::Rows,
 };
 use countersign::{app::App, graphql::Api, http, store::Store};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(crate) async fn serve(directory: &Path) -> Result<(), Fault> {
     let data = directory.join("data");
     let store = tokio::task::spawn_blocking(move || Store::open(&data, &machine(seed))).await??;
     let app = App::open(store.clone()).await?;
-    let rows = naive::Rows::open(&directory.join("naive"))?;
+    let rows = Rows::open(&directory.join("naive"))?;
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (product, floor, naive) = (listen().await?, listen().await?, listen().await?);
     let addresses =
