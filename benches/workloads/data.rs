@@ -249,7 +249,8 @@ async fn describe(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot, users: &
     }
     for some in saves.chunks(CHANGES_OF_A_COMMAND) {
         let some: Vec<(ItemId, Save)> = some.to_vec();
-        let saved = app.store().of(viewer).write(None, move |turn| {
+        let data = app.store().of(viewer);
+        let saved = data.write(None, move |turn| {
             for (id, save) in some {
                 let item = turn.view().item(id)?.authorize()?;
                 turn.stage(item.update(save, turn.now())?)?;
@@ -270,7 +271,8 @@ async fn review(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot) -> Result<
         bundles.flat_map(|bundle| view.sign_offs_of(bundle.id).map(|sign_off| sign_off.id)).collect();
     for some in sign_offs.chunks(CHANGES_OF_A_COMMAND) {
         let some = some.to_vec();
-        let asked = app.store().of(viewer).write(None, move |turn| {
+        let data = app.store().of(viewer);
+        let asked = data.write(None, move |turn| {
             for id in some {
                 let sign_off = turn.view().sign_off(id)?.authorize()?;
                 turn.stage(sign_off.request_feedback(&[], turn.now())?)?;

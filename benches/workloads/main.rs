@@ -190,16 +190,16 @@ async fn reads(server: &Server, world: &World, read: Read, plan: Plan) -> Result
 async fn writes(server: &Server, world: &World, plan: Plan) -> Result<Vec<Window>, Fault> {
     let all = |path: &str| Arc::new(workload::mutations(world, path, MUTATIONS_MAX));
     let (product, floor) = (all("/graphql"), all("/M"));
-    let mut mutations = product.iter().enumerate();
-    let mut asked = 0;
     // A data set that was used before has sign-offs that were asked already.
-    let said = loop {
-        let Some((n, first)) = mutations.next() else { return Err("every sign-off of the data set was asked".into()) };
-        asked = n + 1;
-        if let Ok(said) = ready_made(server, "M", first).await {
-            break said;
+    let (mut said, mut asked) = (None, 0);
+    for first in product.iter() {
+        asked += 1;
+        said = ready_made(server, "M", first).await.ok();
+        if said.is_some() {
+            break;
         }
-    };
+    }
+    let said = said.ok_or("every sign-off of the data set was asked; build a new one")?;
     let (by_product, by_naive) = (Arc::new(AtomicUsize::new(asked)), Arc::new(AtomicUsize::new(asked)));
     let mut windows = vec![];
     for connections in WRITERS {

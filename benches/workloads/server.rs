@@ -9,8 +9,12 @@ use crate::{
 };
 use countersign::{app::App, graphql::Api, http, store::Store};
 use serde::{Deserialize, Serialize};
-use std::{io::Write, net::SocketAddr, path::Path};
-use tokio::{io::AsyncReadExt, net::TcpListener, sync::oneshot};
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+    path::Path,
+};
+use tokio::{net::TcpListener, sync::oneshot};
 
 /// Where everything listens.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -44,7 +48,7 @@ pub(crate) async fn serve(directory: &Path) -> Result<(), Fault> {
         writeln!(out, "{}", serde_json::to_string(&addresses)?)?;
         out.flush()?;
     }
-    tokio::io::stdin().read_to_end(&mut vec![]).await?;
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut vec![])).await??;
     floor.abort();
     naive.abort();
     stop.send(()).ok();
