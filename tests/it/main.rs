@@ -26,6 +26,7 @@ mod machine;
 mod memory_disk;
 mod operations;
 mod session;
+mod store;
 mod tidy;
 mod transitions;
 mod world;
