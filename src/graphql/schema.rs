@@ -2,18 +2,22 @@
 //! Never executes for a caller whose credential was not verified by `app`.
 
 use super::{
+    api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
     governance::{GovernanceMutation, GovernanceQuery},
+    identity::{IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
+    session::SessionMutation,
     sign_off::{SignOffMutation, SignOffQuery},
     source::SourceQuery,
     subscription::Subscription,
     sync::SyncMutation,
     template::TemplateQuery,
+    tenant::{TenantMutation, TenantQuery},
     timeline::TimelineQuery,
 };
 use crate::{
@@ -36,6 +40,9 @@ pub(super) struct Query(
     SourceQuery,
     GovernanceQuery,
     SignOffQuery,
+    IdentityQuery,
+    ApiKeyQuery,
+    TenantQuery,
     TimelineQuery,
 );
 
@@ -48,6 +55,10 @@ pub(super) struct Mutation(
     SignOffMutation,
     InfrastructureMutation,
     DeploymentMutation,
+    SessionMutation,
+    IdentityMutation,
+    ApiKeyMutation,
+    TenantMutation,
 );
 
 type Root = Schema<Query, Mutation, Subscription>;
