@@ -21,3 +21,4 @@ mod memory_disk;
 mod session;
 mod tidy;
 mod transitions;
+mod walkthrough;
