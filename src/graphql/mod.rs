@@ -5,6 +5,8 @@ mod api_key;
 mod call;
 mod deployment;
 mod error;
+mod event;
+mod event_kind;
 mod governance;
 mod id;
 mod identity;
@@ -18,8 +20,13 @@ mod schema;
 mod session;
 mod sign_off;
 mod source;
+mod subscription;
 mod sync;
 mod template;
+<<<<<<< HEAD
 mod tenant;
+=======
+mod timeline;
+>>>>>>> h7
 
 pub use schema::{Api, ApiConnection, sdl};
