@@ -23,10 +23,7 @@ mod source;
 mod subscription;
 mod sync;
 mod template;
-<<<<<<< HEAD
 mod tenant;
-=======
 mod timeline;
->>>>>>> h7
 
 pub use schema::{Api, ApiConnection, sdl};
