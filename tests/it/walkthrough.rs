@@ -10,15 +10,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write,
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
 #[derive(Serialize, Deserialize)]
 struct Walkthrough {
@@ -41,26 +38,32 @@ struct Step {
 
 /// The real binary, showing the demo in a directory that nothing was kept in.
 struct Demo {
-    _process: Child,
+    process: Child,
     _directory: tempfile::TempDir,
     hello: serde_json::Value,
     http: reqwest::Client,
 }
 
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
 impl Demo {
-    async fn start() -> Self {
+    fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir"])
             .arg(directory.path().join("data"))
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let hello = lines.next_line().await.unwrap().expect("a line of JSON once it serves");
-        let hello = serde_json::from_str(&hello).unwrap();
-        Self { _process: process, _directory: directory, hello, http: reqwest::Client::new() }
+        let mut hello = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut hello).unwrap();
+        let hello = serde_json::from_str(&hello).expect("a line of JSON once it serves");
+        Self { process, _directory: directory, hello, http: reqwest::Client::new() }
     }
 
     /// Somebody of Acme, by the name that the step uses.
@@ -146,7 +149,7 @@ impl Step {
 
 /// Runs every step; answers what the file would say if it were recorded now.
 async fn walked(written: &Walkthrough) -> Walkthrough {
-    let demo = Demo::start().await;
+    let demo = Demo::start();
     let (mut answers, mut listening) = (HashMap::new(), vec![]);
     let mut steps = vec![];
     for (n, step) in written.steps.iter().enumerate() {
