@@ -29,4 +29,5 @@ mod session;
 mod store;
 mod tidy;
 mod transitions;
+mod walkthrough;
 mod world;
