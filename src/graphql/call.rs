@@ -116,7 +116,9 @@ fn canonical(value: &Value) -> String {
             format!("{{{}}}", fields.join(","))
         }
         Value::List(values) => format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) => {
+            value.to_string()
+        }
     }
 }
 

@@ -255,7 +255,9 @@ fn pretty(value: &Json, indent: usize, width: usize) -> String {
             let line = |value| format!("{inner}{}", pretty(value, indent + 2, width));
             ("[", values.iter().map(line).collect(), "]")
         }
-        Json::Null | Json::Number(_) | Json::String(_) | Json::Boolean(_) | Json::Binary(_) | Json::Enum(_) => return flat,
+        Json::Null | Json::Number(_) | Json::String(_) | Json::Boolean(_) | Json::Binary(_) | Json::Enum(_) => {
+            return flat;
+        }
     };
     format!("{open}\n{}\n{outer}{close}", lines.join(",\n"))
 }

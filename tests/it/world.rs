@@ -198,10 +198,6 @@ impl World {
         self.acme("bea")
     }
 
-    pub fn fin(&self) -> Caller {
-        self.acme("fin")
-    }
-
     pub fn dep(&self) -> Caller {
         self.acme("dep")
     }
