@@ -137,3 +137,13 @@ pub const SOCKET_OPERATIONS_MAX: usize = 50;
 
 /// How long a stopping server waits for requests and sockets to end, in seconds.
 pub const STOP_SECONDS_MAX: u64 = 10;
+
+/// How many commits one reader of events holds in memory at once.
+pub const EVENT_BATCH_COMMITS: usize = 128;
+
+/// How many commits one page of events reads at most, where a filter leaves most of them out;
+/// past that the page ends early, with a cursor to go on from.
+pub const EVENT_PAGE_COMMITS_MAX: usize = 10_000;
+
+/// After how much silence a subscriber is told how far the log has been read, in seconds.
+pub const EVENT_CHECKPOINT_SECONDS: u64 = 30;

@@ -3,6 +3,7 @@
 
 pub mod demo;
 mod deployment;
+mod event;
 mod first_link;
 pub mod fixture;
 mod governance;
@@ -20,6 +21,7 @@ mod tenant;
 mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
+pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
 pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;

@@ -51,7 +51,8 @@ pub enum RefusedPage {
 }
 
 impl PageRequest {
-    fn size(&self) -> Result<(usize, bool), RefusedPage> {
+    /// How many rows, and whether from the end.
+    pub(super) fn size(&self) -> Result<(usize, bool), RefusedPage> {
         let rows = |rows: i32| usize::try_from(rows).ok().filter(|rows| *rows <= PAGE_ROWS_MAX);
         match (self.first, self.last) {
             (Some(_), Some(_)) => Err(RefusedPage::BothEnds),

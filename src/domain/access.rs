@@ -12,6 +12,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 use std::{marker::PhantomData, ops::Deref, sync::Arc};
+use uuid::Uuid;
 
 /// As whom something is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,6 +26,17 @@ pub enum Principal {
     System(SystemActor),
     /// Whoever presented a credential of its own kind: a password, a refresh token, a one-time link.
     Credential,
+}
+
+impl Principal {
+    /// The bytes of the person's or key's id.
+    pub const fn uuid(self) -> Option<Uuid> {
+        match self {
+            Self::User(user) => Some(user.uuid()),
+            Self::Key(key) => Some(key.uuid()),
+            Self::System(_) | Self::Credential => None,
+        }
+    }
 }
 
 /// The server's own names: each stands in the timeline where a person would.

@@ -80,6 +80,13 @@ macro_rules! actions {
             $($(#[$meta])* $name,)+
         }
 
+        impl Action {
+            /// The action's name, as in `RequestFeedback`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+
         $(
             $(#[$meta])*
             #[derive(Clone, Copy, Debug)]

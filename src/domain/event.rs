@@ -1,6 +1,9 @@
 //! What happened: the timeline, the event stream and the audit log are made of these.
 //! Never holds a secret, and never the words of a person who may not be quoted: those stand in records.
 
+mod facts;
+mod reads;
+
 use super::{
     access::SystemActor,
     deployment::Health,

@@ -1,8 +1,9 @@
 //! How refusals, denials and faults are told: the first as data, the others as errors with a closed set of codes.
 //! Never lets a word of Rust, of the store or of another organisation out.
 
+use super::id::EventCursor;
 use crate::{
-    app::{Failed, Fault, RefusedPage},
+    app::{EventsError, Failed, Fault, RefusedPage},
     domain::{
         access::Denied,
         refusal::{Refusal, RefusalCode},
@@ -67,6 +68,19 @@ pub(super) fn failed(failed: Failed) -> Error {
         Failed::Denied(reason) => denied(reason),
         Failed::Fault(reason) => fault(reason),
         Failed::Refused(refusal) => error(code::BAD_REQUEST, refusal.sentence()),
+    }
+}
+
+/// Why events cannot be read.
+pub(super) fn events(refused: EventsError) -> Error {
+    match refused {
+        EventsError::Failed(reason) => failed(reason),
+        EventsError::Page(refused) => PageError::from(refused).0,
+        EventsError::Expired { earliest } => {
+            let message = "The log has no such position any more: begin at the earliest, or without a cursor.";
+            let earliest = EventCursor::from(earliest).encode();
+            error(code::CURSOR_EXPIRED, message).extend_with(|_, extensions| extensions.set("earliestCursor", earliest))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Global ids: opaque, typed, and meaningless outside their tenant.
 //! Never says why an id is refused: another type, another tenant and nonsense are all not found.
 
-use crate::domain::record::Kind;
+use crate::{app::LogPosition, domain::record::Kind};
 use async_graphql::{ID, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
@@ -56,6 +56,18 @@ impl EventCursor {
         let (number, rest) = rest.split_first_chunk::<8>()?;
         let events = <[u8; 4]>::try_from(rest).ok()?;
         Some(Self { epoch: *epoch, number: u64::from_be_bytes(*number), events: u32::from_be_bytes(events) })
+    }
+}
+
+impl From<LogPosition> for EventCursor {
+    fn from(LogPosition { epoch, number, events }: LogPosition) -> Self {
+        Self { epoch, number, events }
+    }
+}
+
+impl From<EventCursor> for LogPosition {
+    fn from(EventCursor { epoch, number, events }: EventCursor) -> Self {
+        Self { epoch, number, events }
     }
 }
 

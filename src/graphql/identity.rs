@@ -34,6 +34,7 @@ pub(super) enum Standing {
 }
 
 /// A person of the organisation.
+#[derive(Clone)]
 pub(super) struct User(pub(super) Seen<identity::User>);
 
 /// A person of the organisation.

@@ -6,12 +6,13 @@ use super::{
     deployment::Deployment,
     error::{denied, failed},
     governance::InstanceRules,
-    id::{global, of_kind},
+    id::{EventCursor, global, of_kind},
     identity::User,
     scalar::{DateTime, FieldInput, FieldValue},
     sign_off::SignOff,
     source::SourceObject,
     template::{ItemType, StepDefinition, Template},
+    timeline::{self, EventConnection},
 };
 use crate::{
     app::{Create, Seen},
@@ -227,6 +228,16 @@ impl GovernedItem {
     /// When its name, fields or steps last changed.
     async fn changed_at(&self) -> DateTime {
         self.0.changed_at.into()
+    }
+
+    /// What happened to it, newest first; `timeline` asks for more.
+    async fn timeline(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many events: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
+        #[graphql(desc = "Events after this cursor.")] after: Option<EventCursor>,
+    ) -> Option<Result<EventConnection>> {
+        Some(timeline::of_item(ctx, &self.0, first, after).await)
     }
 
     /// What its deletion would take along; needs the right to delete it.

@@ -14,16 +14,18 @@ use super::{
     session::SessionMutation,
     sign_off::{SignOffMutation, SignOffQuery},
     source::SourceQuery,
+    subscription::Subscription,
     sync::SyncMutation,
     template::TemplateQuery,
     tenant::{TenantMutation, TenantQuery},
+    timeline::TimelineQuery,
 };
 use crate::{
     app::App,
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
-    Data, EmptySubscription, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
+    Data, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
     futures_util::stream::{BoxStream, StreamExt},
 };
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub(super) struct Query(
     IdentityQuery,
     ApiKeyQuery,
     TenantQuery,
+    TimelineQuery,
 );
 
 /// Changing: each field is one command, durable before it answers.
@@ -58,10 +61,10 @@ pub(super) struct Mutation(
     TenantMutation,
 );
 
-type Root = Schema<Query, Mutation, EmptySubscription>;
+type Root = Schema<Query, Mutation, Subscription>;
 
-fn root() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription).register_output_type::<Node>()
+fn root() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription).register_output_type::<Node>()
 }
 
 /// The schema as text, sorted, as `schema.graphql` holds it.

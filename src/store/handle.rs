@@ -184,13 +184,36 @@ impl History {
         Ok(entries)
     }
 
+    /// The commits that concern an entity, oldest first, after `number`, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unreadable` when the journal or the index cannot be read.
+    pub async fn of_after(&self, entity: Uuid, number: u64, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
+        // The tail is read first: what it does not hold, the index does.
+        let tail = self.slot.tail_after(0);
+        let begin = tail.first().map_or(u64::MAX, |first| first.number);
+        let mut entries: Vec<Arc<Entry>> = vec![];
+        if number.saturating_add(1) < begin {
+            let this = self.clone();
+            let older = blocking(move || {
+                let tenant = this.viewer.tenant();
+                let numbers = this.store.inner.index.mentions(tenant, entity, Numbers::After(number), limit);
+                let numbers = numbers.map_err(unreadable)?.into_iter().filter(|number| *number < begin);
+                numbers.map(|number| this.numbered(number)).collect::<Result<Vec<_>, _>>()
+            });
+            entries = older.await?;
+        }
+        entries.extend(tail.into_iter().filter(|entry| entry.number > number && entry.mentions(entity)));
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
     /// The commits before `number` (none: from the newest), newest first, at most `limit`.
     ///
     /// # Errors
     /// `Unreadable` when the journal or the index cannot be read.
     pub async fn before(&self, number: Option<u64>, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
-        let newest = *self.slot.head.borrow();
-        let below = number.unwrap_or(u64::MAX).min(newest.saturating_add(1));
+        let below = number.unwrap_or(u64::MAX).min(self.newest().saturating_add(1));
         let from = below.saturating_sub(1).saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX));
         let mut entries = self.after(from, limit).await?;
         entries.retain(|entry| entry.number < below);
@@ -200,7 +223,9 @@ impl History {
 
     /// The number of the newest commit that is visible.
     pub fn newest(&self) -> u64 {
-        *self.slot.head.borrow()
+        // A version is shown, and its command answered, a moment before the waiting readers are woken.
+        let shown = self.slot.version.load().as_ref().map_or(0, |version| version.number);
+        shown.max(*self.slot.head.borrow())
     }
 
     fn numbered(&self, number: u64) -> Result<Arc<Entry>, Fault> {

@@ -10,6 +10,7 @@
 mod client;
 mod deployment;
 mod desk;
+mod event;
 mod fixture;
 mod founding;
 mod golden;

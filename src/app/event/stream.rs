@@ -1,0 +1,106 @@
+//! The live stream of events: one reader for subscriptions of every kind.
+//! Never delivers to a viewer who no longer stands, and never holds more than one batch of commits.
+
+use super::{App, EventFilter, EventsError, Failed, Fault, Gap, LogPosition, Recorded, walk::Walk};
+use crate::{domain::access::Viewer, limits::EVENT_CHECKPOINT_SECONDS, store::Snapshot};
+use futures_util::{Stream, stream::unfold};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    select,
+    sync::watch,
+    task::coop::consume_budget,
+    time::{Instant, sleep_until},
+};
+
+/// What a subscriber is told.
+#[derive(Clone)]
+pub enum StreamItem {
+    /// Something happened; with the version in which the viewer may read it.
+    Event(Recorded, Snapshot),
+    /// Nothing for this viewer for a while; everything up to here has been read.
+    Checkpoint(LogPosition),
+}
+
+struct Listener {
+    app: App,
+    viewer: Arc<Viewer>,
+    filter: EventFilter,
+    walk: Walk,
+    wake: watch::Receiver<u64>,
+    silent_until: Instant,
+}
+
+fn next_checkpoint() -> Instant {
+    Instant::now() + Duration::from_secs(EVENT_CHECKPOINT_SECONDS)
+}
+
+impl App {
+    /// What happens after a position, or from now on where none is named, as it happens: each event once,
+    /// in order, if the viewer may read it then. Ends with an error when the viewer no longer stands.
+    ///
+    /// # Errors
+    /// `Expired` for a position that this log does not have, `Unauthenticated`, or a fault.
+    pub async fn stream(
+        &self,
+        viewer: &Arc<Viewer>,
+        after: Option<LogPosition>,
+        filter: EventFilter,
+    ) -> Result<impl Stream<Item = Result<StreamItem, Failed>> + Send + use<>, EventsError> {
+        let data = self.store.of(viewer);
+        let wake = data.watch();
+        let snapshot = self.standing(viewer).await?;
+        let now = || Ok(Gap::behind(snapshot.number()));
+        let from = after.map_or_else(now, |after| self.gap(&snapshot, after))?;
+        let listener = Listener {
+            app: self.clone(),
+            viewer: Arc::clone(viewer),
+            filter,
+            walk: Walk::new(data.history(), None, true, from, usize::MAX),
+            wake,
+            silent_until: next_checkpoint(),
+        };
+        Ok(unfold(Some(listener), |listener| async {
+            let mut listener = listener?;
+            match listener.next().await {
+                Ok(item) => Some((Ok(item), Some(listener))),
+                Err(failed) => Some((Err(failed), None)),
+            }
+        }))
+    }
+}
+
+impl Listener {
+    async fn next(&mut self) -> Result<StreamItem, Failed> {
+        loop {
+            // Marked as seen before reading: what is committed meanwhile ends the wait below.
+            self.wake.borrow_and_update();
+            while let Some((entry, index)) = self.walk.next().await? {
+                // A long stretch that is not for this viewer must not keep the thread from others.
+                consume_budget().await;
+                // Asked for each event: nothing is delivered after a right was taken away.
+                let snapshot = self.app.standing(&self.viewer).await?;
+                let wanted = |event: &_| self.filter.wants(snapshot.view(), event);
+                let recorded = Recorded::readable(self.app.store.epoch(), &snapshot, &entry, index, wanted);
+                if let Some(recorded) = recorded {
+                    self.silent_until = next_checkpoint();
+                    return Ok(StreamItem::Event(recorded, snapshot));
+                }
+                if self.silent_until <= Instant::now() {
+                    return Ok(self.checkpoint());
+                }
+            }
+            select! {
+                changed = self.wake.changed() => changed.map_err(|_| Fault::Stopping)?,
+                () = sleep_until(self.silent_until) => {
+                    self.app.standing(&self.viewer).await?;
+                    return Ok(self.checkpoint());
+                }
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) -> StreamItem {
+        self.silent_until = next_checkpoint();
+        StreamItem::Checkpoint(LogPosition::of(self.app.store.epoch(), self.walk.at()))
+    }
+}
