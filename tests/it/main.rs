@@ -7,6 +7,7 @@
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod access;
 mod client;
 mod deployment;
 mod desk;
@@ -16,6 +17,8 @@ mod founding;
 mod golden;
 mod governance;
 mod index;
+mod input;
+mod introspection;
 mod journal;
 mod journal_damage;
 mod keys;
@@ -24,7 +27,9 @@ mod lifecycle;
 mod machine;
 mod memory_disk;
 mod operations;
+mod schema;
 mod session;
+mod situation;
 mod tidy;
 mod transitions;
 mod world;
