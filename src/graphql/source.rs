@@ -2,6 +2,7 @@
 //! Never lets a person write one: only sync does.
 
 use super::{
+    api_key::SourceNode,
     call::{connection, page, snapshot},
     deployment::Deployment,
     error::{PageError, denied, failed},
@@ -14,7 +15,6 @@ use super::{
 use crate::{
     app::{self, Seen, source_by_key},
     domain::{
-        identity,
         record::Kind,
         source,
         text::{ExternalKey, Slug},
@@ -66,24 +66,6 @@ pub(super) enum GovernanceStatus {
     Hidden,
 }
 
-/// A system that reports source objects.
-#[derive(SimpleObject)]
-pub(super) struct SourceNode {
-    /// The node's id.
-    id: ID,
-    /// Its short name; one node of the organisation has it.
-    slug: String,
-    /// What people call it.
-    name: String,
-}
-
-impl From<&identity::SourceNode> for SourceNode {
-    fn from(node: &identity::SourceNode) -> Self {
-        let id = global(Kind::SourceNode, node.id.uuid());
-        Self { id, slug: node.slug.to_string(), name: node.name.to_string() }
-    }
-}
-
 /// The object on another node that a source object was made from.
 #[derive(SimpleObject)]
 pub(super) struct SourceOriginal {
@@ -116,7 +98,7 @@ impl SourceObject {
 
     /// The node that reports it.
     async fn node(&self) -> Option<SourceNode> {
-        self.0.source_node().map(|node| node.as_ref().into())
+        Seen::find(self.0.snapshot(), self.0.node).ok().map(SourceNode)
     }
 
     /// What it is.

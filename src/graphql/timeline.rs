@@ -108,8 +108,7 @@ pub(super) async fn of_item(
     first: Option<i32>,
     after: Option<EventCursor>,
 ) -> Result<EventConnection> {
-    let asked =
-        EventsAsked { of: vec![item.id.uuid()], first, after: after.map(Into::into), ..EventsAsked::default() };
+    let asked = EventsAsked { of: vec![item.id.uuid()], first, after: after.map(Into::into), ..EventsAsked::default() };
     events(ctx, item.snapshot(), &asked).await
 }
 

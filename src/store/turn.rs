@@ -40,7 +40,10 @@ impl Turn<'_> {
     /// `Overtaken` when the command drafted two changes from the same state: the second would undo the first.
     pub fn stage<T>(&mut self, change: Change<T>) -> Result<T, Failed> {
         let (landed, outcome) = change.land(&mut self.state).map_err(|_| Fault::Overtaken)?;
-        self.landed.push(landed);
+        // A command that found everything as it should be leaves no record.
+        if !landed.writes.is_empty() || !landed.events.is_empty() {
+            self.landed.push(landed);
+        }
         Ok(outcome)
     }
 }

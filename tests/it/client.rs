@@ -44,7 +44,8 @@ impl Caller {
         let mut request = format!("ws://{}/graphql", self.address).into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
         let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-        let payload = self.credential.as_ref().map(|credential| json!({ "authorization": format!("Bearer {credential}") }));
+        let payload =
+            self.credential.as_ref().map(|credential| json!({ "authorization": format!("Bearer {credential}") }));
         send(&mut socket, json!({ "type": "connection_init", "payload": payload })).await;
         let acknowledged = receive(&mut socket, Duration::from_secs(5)).await.expect("an acknowledgement");
         assert_eq!(acknowledged["type"], "connection_ack", "{acknowledged}");

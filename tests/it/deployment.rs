@@ -116,7 +116,7 @@ fn what_is_not_approved_passes_warns_or_is_prevented_and_a_refusal_leaves_only_i
     let (refused, told) = create(&mut desk, "dep", "test", v1.id, None).unwrap();
     assert_eq!(told, ["deployment_refused"]);
     insta::assert_snapshot!(refused.unwrap_err().sentence(), @"The infrastructure warns: the sign-off of v1 at the step review is NOT_STARTED, not APPROVED.");
-    assert_eq!(code(create(&mut desk, "dep", "test", v1.id, Some(" \n"))), "REASON_MISSING at confirmationReason");
+    assert_eq!(code(create(&mut desk, "dep", "test", v1.id, Some(" \n"))), "REASON_MISSING at confirmation.reason");
     assert_eq!(code(create(&mut desk, "deployer", "test", v1.id, Some("it is urgent"))), "KEYS_DO_NOT_REVIEW");
     assert_eq!(deployments(&desk), 1);
     let (on_test, told) = create(&mut desk, "dep", "test", v1.id, Some("it is urgent")).unwrap();

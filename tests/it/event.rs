@@ -134,8 +134,7 @@ impl Hall {
 
     async fn disable(&self, name: &str) {
         let user = self.user(name).await;
-        let change =
-            UserChange { expected_revision: user.revision, name: None, standing: None, active: Some(false) };
+        let change = UserChange { expected_revision: user.revision, name: None, standing: None, active: Some(false) };
         self.app.update_user(&self.admin(), user.id, change).await.unwrap();
     }
 }
@@ -179,7 +178,8 @@ struct Story {
 impl Hall {
     /// Ann's project, with Bea in two of the groups of reviewers, and a first bundle whose Review is ongoing.
     async fn story(&self) -> Story {
-        let (project_template, bundles) = (self.template("GOVERNED_PROJECT").await, self.template("GOVERNED_BUNDLE").await);
+        let (project_template, bundles) =
+            (self.template("GOVERNED_PROJECT").await, self.template("GOVERNED_BUNDLE").await);
         let input = json!({ "templateId": project_template, "name": "Churn" });
         let made = self.does("ann", "createGovernedProject", "CreateGovernedProjectInput", "item { id }", input).await;
         let project = text(&made, "/item/id");
@@ -228,7 +228,8 @@ impl Hall {
     }
 
     async fn feedback(&self, story: &Story) {
-        let input = json!({ "signOffId": story.sign_off, "group": "business", "status": "MINOR_ISSUE", "comment": "Nearly" });
+        let input =
+            json!({ "signOffId": story.sign_off, "group": "business", "status": "MINOR_ISSUE", "comment": "Nearly" });
         self.does("bea", "submitFeedback", "SubmitFeedbackInput", "signOff { status }", input).await;
     }
 
@@ -299,9 +300,14 @@ async fn a_request_reaches_those_it_notifies_once_and_nobody_else() {
     let mut bea_reviews = hall.listens("bea", REVIEWS, json!({})).await;
     let mut fin = hall.listens("fin", REVIEWS, json!({})).await;
     let mut silent = vec![];
-    for (who, query) in
-        [("eve", FEEDBACK), ("eve", EVENTS), ("ann", FEEDBACK), ("aud", REVIEWS), ("globex/bea", FEEDBACK), ("globex/admin", EVENTS)]
-    {
+    for (who, query) in [
+        ("eve", FEEDBACK),
+        ("eve", EVENTS),
+        ("ann", FEEDBACK),
+        ("aud", REVIEWS),
+        ("globex/bea", FEEDBACK),
+        ("globex/admin", EVENTS),
+    ] {
         silent.push((who, query, hall.listens(who, query, json!({})).await));
     }
     hall.request_feedback(&story).await;
@@ -396,7 +402,12 @@ const TIMELINE: &str = "query($item: ID, $first: Int, $after: EventCursor, $last
 async fn a_timeline_is_the_same_from_both_ends_in_pages_of_any_size() {
     let hall = Hall::new().await;
     let story = hall.story().await;
-    for (order, item) in [("NEWEST_FIRST", Value::Null), ("OLDEST_FIRST", Value::Null), ("NEWEST_FIRST", json!(story.project)), ("OLDEST_FIRST", json!(story.project))] {
+    for (order, item) in [
+        ("NEWEST_FIRST", Value::Null),
+        ("OLDEST_FIRST", Value::Null),
+        ("NEWEST_FIRST", json!(story.project)),
+        ("OLDEST_FIRST", json!(story.project)),
+    ] {
         let ask = async |more: Value| {
             let mut variables = json!({ "item": item, "order": order });
             variables.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -439,7 +450,10 @@ async fn a_timeline_is_the_same_from_both_ends_in_pages_of_any_size() {
     let mut reversed = kinds(&newest);
     reversed.reverse();
     assert_eq!(reversed, kinds(&oldest));
-    assert_eq!(hall.response("eve", TIMELINE, json!({ "item": story.project })).await["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    assert_eq!(
+        hall.response("eve", TIMELINE, json!({ "item": story.project })).await["errors"][0]["extensions"]["code"],
+        "NOT_FOUND"
+    );
 }
 
 #[tokio::test]
@@ -451,7 +465,8 @@ async fn a_timeline_says_who_when_what_and_both_values() {
     let shown = "kind action actor { kind name } cause { kind name } name step attribute groups comment feedbackStatus
         oldValue { ... on TextValue { text } } newValue { ... on TextValue { text } ... on ListValue { values { ... on PersonValue { user { name } } } } }
         item { name } sourceObject { key }";
-    let query = format!("query($item: ID) {{ timeline(itemId: $item, orderBy: OLDEST_FIRST) {{ nodes {{ {shown} }} }} }}");
+    let query =
+        format!("query($item: ID) {{ timeline(itemId: $item, orderBy: OLDEST_FIRST) {{ nodes {{ {shown} }} }} }}");
     let nodes = async |item: &str| {
         let found = hall.ask("ann", &query, json!({ "item": item })).await;
         let nodes = found["timeline"]["nodes"].as_array().unwrap().clone();

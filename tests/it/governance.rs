@@ -198,12 +198,12 @@ fn an_existing_item_must_be_able_to_stand_for_the_object() {
     let (v1, _) = govern(&mut desk, "ann", id(1), Govern { template, ..Govern::default() }).unwrap();
     assert!(v1.followers.contains(&desk.user("ann")));
     assert_eq!(code(govern(&mut desk, "ann", id(2), into(&v1))), "ITEM_HAS_SOURCE");
-    assert_eq!(code(govern(&mut desk, "ann", id(2), into(&first))), "WRONG_ITEM_TYPE at into");
-    assert_eq!(code(govern(&mut desk, "ann", id(4), into(&v1))), "WRONG_PARENT at into");
+    assert_eq!(code(govern(&mut desk, "ann", id(2), into(&first))), "WRONG_ITEM_TYPE at itemId");
+    assert_eq!(code(govern(&mut desk, "ann", id(4), into(&v1))), "WRONG_PARENT at itemId");
     let nowhere = Govern { into: Some(ItemId::from_uuid(uuid::Uuid::from_u128(9))), ..Govern::default() };
-    assert_eq!(code(govern(&mut desk, "ann", id(2), nowhere)), "UNKNOWN_ITEM at into");
+    assert_eq!(code(govern(&mut desk, "ann", id(2), nowhere)), "UNKNOWN_ITEM at itemId");
     let under = Govern { template, initiative: Some(first.id), ..Govern::default() };
-    assert_eq!(code(govern(&mut desk, "ann", id(2), under)), "WRONG_ITEM_TYPE at initiativeId");
+    assert_eq!(code(govern(&mut desk, "ann", id(2), under)), "WRONG_ITEM_TYPE at businessInitiativeId");
     let (more, _) = sync(&mut desk, "auto-1-sync", vec![project("THREE")]).unwrap();
     let renamed = Govern { name: Some(first.name.clone()), ..into(&first) };
     assert_eq!(code(govern(&mut desk, "ann", source(&more, 0).id, renamed)), "WRONG_SHAPE at name");

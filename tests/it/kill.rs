@@ -1,10 +1,7 @@
 //! `kill -9` under load, over HTTP: what was acknowledged is there, and nothing is there by half.
 //! Each command reports a bundle that is governed in the same commit: a source object, an item and a sign-off.
 
-use super::{
-    client::Caller,
-    operations::digest,
-};
+use super::{client::Caller, operations::digest};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -87,7 +84,8 @@ async fn govern_project(server: &Server) {
     let reported = server.caller("keys", "design-1-sync").sync(project).await;
     let source = reported.text("/syncSourceObjects/results/0/sourceObject/id");
     let rule = json!({ "kind": "BUNDLE", "action": "GOVERN", "templateId": template("GOVERNED_BUNDLE").await });
-    let input = json!({ "sourceObjectId": source, "templateId": template("GOVERNED_PROJECT").await, "futureChildren": [rule] });
+    let input =
+        json!({ "sourceObjectId": source, "templateId": template("GOVERNED_PROJECT").await, "futureChildren": [rule] });
     ann.govern(input).await.done();
 }
 
@@ -103,10 +101,16 @@ fn load(server: &Server, round: u64, seen: &Arc<Mutex<Seen>>) {
                     results { sourceObject { id } userErrors { code } } userErrors { code } } }";
                 let object = json!({ "kind": "BUNDLE", "key": key, "name": key, "parentKey": "LOAD", "contentDigest": digest(&key) });
                 let body = json!({ "query": query, "variables": { "input": { "objects": [object] } } });
-                let request = node.http.post(format!("http://{}/graphql", node.address)).bearer_auth(node.credential.as_ref().unwrap());
+                let request = node
+                    .http
+                    .post(format!("http://{}/graphql", node.address))
+                    .bearer_auth(node.credential.as_ref().unwrap());
                 let Ok(response) = request.json(&body).send().await else { return };
                 let Ok(answer) = response.json::<Value>().await else { return };
-                assert!(answer["data"]["syncSourceObjects"]["results"][0]["sourceObject"]["id"].is_string(), "{answer}");
+                assert!(
+                    answer["data"]["syncSourceObjects"]["results"][0]["sourceObject"]["id"].is_string(),
+                    "{answer}"
+                );
                 seen.lock().unwrap().acknowledged.insert(key);
             }
         });

@@ -101,13 +101,17 @@ async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, sto
     // 3: created with nothing started, followed by its maker.
     world.eve().create_project(template, "AN Governance Lifecycle").await.refused("FORBIDDEN");
     builder.create_project(template, "  ").await.refused("NAME_EMPTY");
-    builder.create_project(&world.admin_template("Old standard", "ARCHIVED").await, "Late").await.refused("UNKNOWN_OBJECT");
+    builder
+        .create_project(&world.admin_template("Old standard", "ARCHIVED").await, "Late")
+        .await
+        .refused("TEMPLATE_NOT_ACTIVE");
     assert_eq!(builder.registry("governedProjects", Value::Null).await, Vec::<Value>::new(), "nothing was created");
     let created = builder.create_project(template, "AN Governance Lifecycle").await;
     story.project = created.text("/createGovernedProject/item/id");
     assert_eq!(
         steps(&created, "/createGovernedProject/item/steps"),
-        ["exploration", "qualification", "progress", "rollout", "delivery"].map(|key| (key.to_owned(), "NOT_STARTED".to_owned()))
+        ["exploration", "qualification", "progress", "rollout", "delivery"]
+            .map(|key| (key.to_owned(), "NOT_STARTED".to_owned()))
     );
     assert_eq!(created.at("/createGovernedProject/item/followed"), true);
     // 4: no source object yet.
@@ -117,7 +121,8 @@ async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, sto
     // 5: reviewers and approvers.
     let builder = world.acme(cast.builder);
     let (reviewer, approver) = (world.user(cast.reviewer).await, world.user(cast.approver).await);
-    let people = |users: &[&str]| json!({ "people": users.iter().map(|user| json!({ "user": user })).collect::<Vec<_>>() });
+    let people =
+        |users: &[&str]| json!({ "people": users.iter().map(|user| json!({ "user": user })).collect::<Vec<_>>() });
     let set = |revision: i64, fields: Value| json!({ "itemId": story.project, "expectedRevision": revision, "fields": fields });
     let reviewers = json!([
         { "key": "reviewers_business", "value": people(&[&reviewer]) },
@@ -128,12 +133,9 @@ async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, sto
         (set(1, json!([{ "key": "no_such_field", "value": { "text": "x" } }])), "UNKNOWN_FIELD"),
         (set(1, json!([{ "key": "reviewers_business", "value": { "person": { "user": reviewer } } }])), "WRONG_SHAPE"),
         (set(7, reviewers.clone()), "REVISION_CONFLICT"),
-        (set(1, json!([{ "key": "technical_dimension", "value": { "category": "Magic" } }])), "WRONG_SHAPE"),
+        (set(1, json!([{ "key": "technical_dimension", "value": { "category": "Magic" } }])), "UNKNOWN_CATEGORY"),
     ] {
-        let refused = builder.update_item(input).await;
-        if code != "WRONG_SHAPE" || refused.code() != "UNKNOWN_CATEGORY" {
-            unchanged(&refused, code, &before, &builder.whole(&story.project).await);
-        }
+        unchanged(&builder.update_item(input).await, code, &before, &builder.whole(&story.project).await);
     }
     world.eve().update_item(set(1, reviewers.clone())).await.refused("NOT_FOUND");
     world.acme("rita").update_item(set(1, reviewers.clone())).await.refused("FORBIDDEN");
@@ -159,7 +161,13 @@ async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, sto
         (save("Maybe", through.clone()), "UNKNOWN_CATEGORY"),
         (save("Go", json!([step("qualification", "START")])), "STEP_OUT_OF_ORDER"),
         (save("Go", json!([step("exploration", "START"), step("qualification", "START")])), "STEP_ALREADY_ONGOING"),
-        (save("Go", json!([step("exploration", "START"), step("exploration", "FINISH"), step("delivery", "FINISH")])), "STEP_NOT_ONGOING"),
+        (
+            save(
+                "Go",
+                json!([step("exploration", "START"), step("exploration", "FINISH"), step("delivery", "FINISH")]),
+            ),
+            "STEP_NOT_ONGOING",
+        ),
         (save("Go", json!([step("no_such_step", "START")])), "UNKNOWN_STEP"),
     ] {
         unchanged(&builder.update_item(input).await, code, &before, &builder.whole(&story.project).await);
@@ -231,7 +239,10 @@ async fn a_node_reports_and_the_project_is_governed(world: &mut World, cast: Cas
     assert_eq!(created.len(), 1, "{heard:#?}");
     assert_eq!(created[0]["node"]["item"]["name"], "v1");
     let status = world.design_1().status("BUNDLE", "v1").await;
-    assert_eq!((&status["governanceStatus"], &status["validationStatus"]), (&json!("GOVERNED"), &json!("NOT_VALIDATED")));
+    assert_eq!(
+        (&status["governanceStatus"], &status["validationStatus"]),
+        (&json!("GOVERNED"), &json!("NOT_VALIDATED"))
+    );
     assert_eq!(status["deployments"], json!([]));
 
     // 11: found from the project and from the registry.
@@ -243,7 +254,8 @@ async fn a_node_reports_and_the_project_is_governed(world: &mut World, cast: Cas
 
 /// A bundle of the project is reported; it is governed by itself.
 async fn report_bundle(world: &World, cast: Cast, story: &Story, name: &str) -> Bundle {
-    let bundle = json!([{ "kind": "BUNDLE", "key": name, "name": name, "parentKey": "GOVLIFE", "contentDigest": digest(name) }]);
+    let bundle =
+        json!([{ "kind": "BUNDLE", "key": name, "name": name, "parentKey": "GOVLIFE", "contentDigest": digest(name) }]);
     let reported = world.design_1().sync(bundle).await;
     assert_eq!(reported.text("/syncSourceObjects/results/0/sourceObject/validationStatus"), "NOT_VALIDATED");
     let builder = world.acme(cast.builder);
@@ -290,7 +302,10 @@ async fn the_first_version_is_reviewed_and_rejected(world: &mut World, cast: Cas
     assert_eq!(groups[0]["reviewers"][0]["id"], reviewer_id);
     let eve = world.user("eve").await;
     let with_eve = json!([{ "group": "business", "users": [reviewer_id, eve] }]);
-    builder.request_feedback(&v1.sign_off, json!([{ "group": "no_such_group" }])).await.refused("UNKNOWN_FEEDBACK_GROUP");
+    builder
+        .request_feedback(&v1.sign_off, json!([{ "group": "no_such_group" }]))
+        .await
+        .refused("UNKNOWN_FEEDBACK_GROUP");
     let asked = builder.request_feedback(&v1.sign_off, with_eve).await;
     assert_eq!(asked.text("/requestFeedback/signOff/status"), "WAITING_FOR_FEEDBACK");
     assert_eq!(asked.at("/requestFeedback/warnings").as_array().unwrap().len(), 1, "eve is outside the group");
@@ -321,12 +336,16 @@ async fn the_first_version_is_reviewed_and_rejected(world: &mut World, cast: Cas
     // 18: the final approval is asked for; feedback only after the approver returned to it.
     let asked = world.acme(cast.builder).request_final_approval(&v1.sign_off).await;
     assert_eq!(asked.text("/requestFinalApproval/signOff/status"), "WAITING_FOR_APPROVAL");
-    let mut approver_hears = world.acme(cast.approver).subscribe(REVIEW_REQUESTS, json!({ "after": story.cursor })).await;
+    let mut approver_hears =
+        world.acme(cast.approver).subscribe(REVIEW_REQUESTS, json!({ "after": story.cursor })).await;
     let approvals = approver_hears.rest().await;
     let approvals = approvals.iter().filter(|edge| edge["node"]["kind"] == "FINAL_APPROVAL").count();
     assert_eq!(approvals, 1, "heard once");
     let reviewer = world.acme(cast.reviewer);
-    reviewer.submit_feedback(&v1.sign_off, "business", "MAJOR_ISSUE", "late").await.refused("FINAL_APPROVAL_ALREADY_REQUESTED");
+    reviewer
+        .submit_feedback(&v1.sign_off, "business", "MAJOR_ISSUE", "late")
+        .await
+        .refused("FINAL_APPROVAL_ALREADY_REQUESTED");
     let approver = world.acme(cast.approver);
     approver.return_to_feedback(&v1.sign_off).await.done();
     reviewer.submit_feedback(&v1.sign_off, "business", "MINOR_ISSUE", "One more thing").await.done();
@@ -421,9 +440,11 @@ async fn deployments_ask_first(world: &mut World, cast: Cast, story: &Story) {
     // 27: three infrastructures, which deployers may not change.
     let deployer = world.acme(cast.deployer);
     let seen = deployer.infrastructures().await;
-    let policies: Vec<_> = seen.iter().map(|found| (found["slug"].as_str().unwrap(), found["policy"].as_str().unwrap())).collect();
+    let policies: Vec<_> =
+        seen.iter().map(|found| (found["slug"].as_str().unwrap(), found["policy"].as_str().unwrap())).collect();
     assert_eq!(policies, [("dev", "NO_CHECK"), ("test", "WARN"), ("prod", "PREVENT")]);
-    let change = "mutation($input: UpdateInfrastructureInput!) { updateInfrastructure(input: $input) { userErrors { code } } }";
+    let change =
+        "mutation($input: UpdateInfrastructureInput!) { updateInfrastructure(input: $input) { userErrors { code } } }";
     let input = json!({ "infrastructureId": seen[2]["id"], "expectedRevision": 1, "policy": "NO_CHECK" });
     deployer.ask(change, json!({ "input": input })).await.refused("FORBIDDEN");
 
@@ -472,7 +493,8 @@ async fn deployments_ask_first(world: &mut World, cast: Cast, story: &Story) {
 
     // 31: the registry of what is deployed.
     let rows = world.acme(cast.builder).registry("bundleRegistry", json!({ "hasDeployments": true })).await;
-    let rows: Vec<_> = rows.iter().map(|row| (row["name"].as_str().unwrap(), row["deployments"].as_array().unwrap().len())).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|row| (row["name"].as_str().unwrap(), row["deployments"].as_array().unwrap().len())).collect();
     assert_eq!(rows, [("v1", 2), ("v2", 3)]);
 }
 
@@ -523,7 +545,8 @@ async fn the_end(world: &mut World, story: &Story) {
     let shown = ann.ask(preview, json!({ "id": story.project })).await;
     let names = |at: &str, key: &str| {
         let rows = shown.at(at);
-        let mut names: Vec<_> = rows.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<_> =
+            rows.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap().to_owned()).collect();
         names.sort();
         names
     };
@@ -594,10 +617,24 @@ async fn the_auditor_reads_one_ordered_history(world: &World) {
     }
     let distinct: std::collections::BTreeSet<_> = cursors.iter().collect();
     assert_eq!(distinct.len(), cursors.len(), "each entry stands once");
-    let position = |kind: &str| kinds.iter().position(|found| found == kind).unwrap_or_else(|| panic!("no {kind} in {kinds:?}"));
-    let order = ["ITEM_CREATED", "FIELD_CHANGED", "STEP_STARTED", "SOURCE_OBJECT_REPORTED", "SOURCE_OBJECT_GOVERNED",
-        "FEEDBACK_REQUESTED", "FEEDBACK_SUBMITTED", "FINAL_APPROVAL_REQUESTED", "DECIDED", "SOURCE_OBJECT_PUBLISHED",
-        "DEPLOYMENT_CREATED", "DEPLOYED", "WARNING_CONFIRMED", "DEPLOYMENT_REFUSED"];
+    let position =
+        |kind: &str| kinds.iter().position(|found| found == kind).unwrap_or_else(|| panic!("no {kind} in {kinds:?}"));
+    let order = [
+        "ITEM_CREATED",
+        "FIELD_CHANGED",
+        "STEP_STARTED",
+        "SOURCE_OBJECT_REPORTED",
+        "SOURCE_OBJECT_GOVERNED",
+        "FEEDBACK_REQUESTED",
+        "FEEDBACK_SUBMITTED",
+        "FINAL_APPROVAL_REQUESTED",
+        "DECIDED",
+        "SOURCE_OBJECT_PUBLISHED",
+        "DEPLOYMENT_CREATED",
+        "DEPLOYED",
+        "WARNING_CONFIRMED",
+        "DEPLOYMENT_REFUSED",
+    ];
     let mut last = 0;
     for kind in &order[..11] {
         assert!(position(kind) >= last, "{kind} stands too early in {kinds:?}");
@@ -606,7 +643,9 @@ async fn the_auditor_reads_one_ordered_history(world: &World) {
     for kind in order {
         position(kind);
     }
-    world.eve().ask(query, json!({})).await.at("/events/edges").as_array().unwrap().iter().for_each(|edge| {
-        panic!("eve reads {edge}");
-    });
+    let eve = world.eve().ask(query, json!({})).await.at("/events/edges");
+    for edge in eve.as_array().unwrap() {
+        let kind = edge["node"]["kind"].as_str().unwrap();
+        assert!(["USER_CREATED", "SIGNED_IN"].contains(&kind), "eve reads of more than herself: {edge}");
+    }
 }

@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets something unexpected is to fail there and then"
+    unreachable_pub,
+    reason = "a test that meets something unexpected is to fail there and then, and modules share what they need"
 )]
 
 mod access;

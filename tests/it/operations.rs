@@ -16,7 +16,8 @@ const ERRORS: &str = "userErrors { code message path } cursor";
 
 impl Caller {
     async fn item_mutation(&self, name: &str, input_type: &str, input: Value) -> Answer {
-        let query = format!("mutation($input: {input_type}!) {{ {name}(input: $input) {{ item {{ {ITEM} }} {ERRORS} }} }}");
+        let query =
+            format!("mutation($input: {input_type}!) {{ {name}(input: $input) {{ item {{ {ITEM} }} {ERRORS} }} }}");
         self.ask(&query, json!({ "input": input })).await
     }
 
@@ -31,7 +32,11 @@ impl Caller {
     }
 
     pub async fn item(&self, id: &str) -> Answer {
-        self.ask(&format!("query($id: ID!) {{ node(id: $id) {{ ... on GovernedItem {{ {ITEM} }} }} }}"), json!({ "id": id })).await
+        self.ask(
+            &format!("query($id: ID!) {{ node(id: $id) {{ ... on GovernedItem {{ {ITEM} }} }} }}"),
+            json!({ "id": id }),
+        )
+        .await
     }
 
     /// The whole of an item as this caller sees it, for "nothing changed".
@@ -84,7 +89,8 @@ impl Caller {
     }
 
     pub async fn request_final_approval(&self, sign_off: &str) -> Answer {
-        self.sign_off_mutation("requestFinalApproval", "RequestFinalApprovalInput", json!({ "signOffId": sign_off })).await
+        self.sign_off_mutation("requestFinalApproval", "RequestFinalApprovalInput", json!({ "signOffId": sign_off }))
+            .await
     }
 
     pub async fn return_to_feedback(&self, sign_off: &str) -> Answer {
@@ -192,7 +198,8 @@ impl Caller {
 
     /// The id of the sign-off of the step Review of an item.
     pub async fn review_of(&self, item: &str) -> String {
-        let query = "query($id: ID!) { node(id: $id) { ... on GovernedItem { step(key: \"review\") { signOff { id } } } } }";
+        let query =
+            "query($id: ID!) { node(id: $id) { ... on GovernedItem { step(key: \"review\") { signOff { id } } } } }";
         self.ask(query, json!({ "id": item })).await.text("/node/step/signOff/id")
     }
 }

@@ -256,7 +256,9 @@ impl World {
     /// The id of an infrastructure of Acme.
     pub async fn infrastructure(&self, slug: &str) -> String {
         let found = self.dep().infrastructures().await.into_iter().find(|found| found["slug"] == slug);
-        found.map(|found| found["id"].as_str().unwrap().to_owned()).unwrap_or_else(|| panic!("no infrastructure {slug}"))
+        found
+            .map(|found| found["id"].as_str().unwrap().to_owned())
+            .unwrap_or_else(|| panic!("no infrastructure {slug}"))
     }
 
     /// Ends the world, and checks for everyone what must hold of every store: the chain of the journal verifies,

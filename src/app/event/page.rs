@@ -75,11 +75,8 @@ impl App {
         let (size, backward) = PageRequest { first: asked.first, last: asked.last, ..Default::default() }.size()?;
         let gap = |position: Option<LogPosition>| position.map(|position| self.gap(snapshot, position)).transpose();
         let (after, before) = (gap(asked.after)?, gap(asked.before)?);
-        let (low, high) = if asked.oldest_first {
-            (after, before.map(in_front_of))
-        } else {
-            (before, after.map(in_front_of))
-        };
+        let (low, high) =
+            if asked.oldest_first { (after, before.map(in_front_of)) } else { (before, after.map(in_front_of)) };
         // Nothing that came after the version that the whole answer shows.
         let (low, high) = (low.unwrap_or(Gap::BEGINNING), high.unwrap_or(Gap::behind(snapshot.number())));
         let ascending = asked.oldest_first != backward;
