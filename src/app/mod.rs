@@ -29,7 +29,7 @@ pub use seen::Seen;
 pub use session::{MadeLink, SignIn, SignedIn};
 pub use sign_off::{Task, my_review_tasks};
 pub use source::source_by_key;
-pub use tenant::{OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
+pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
 pub use token::key_credential;
 
 use crate::{

@@ -6,7 +6,6 @@ use super::{
     tenant::PLATFORM,
     token::{self, Bearer, RefreshSecret},
 };
-use crate::limits::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::{
     domain::{
         access::{Denied, Principal, SystemActor, Viewer},
@@ -18,6 +17,7 @@ use crate::{
         session::{Candidate, Password, Refreshed},
         time::Timestamp,
     },
+    limits::ACCESS_TOKEN_LIFETIME_SECONDS,
     store::{Snapshot, Turn},
 };
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl App {
             let change = tenant.sign_in(&candidate, secret.hashes(), turn.ids(), turn.now())?;
             turn.stage(change)
         });
-        self.signed_in(begun.await?, viewer.tenant(), secret, ACCESS_TOKEN_LIFETIME_SECONDS)
+        self.signed_in(begun.await?, viewer.tenant(), secret, ACCESS_TOKEN_LIFETIME_SECONDS).await
     }
 
     /// Whose password is to be verified, if anybody's.
@@ -125,12 +125,10 @@ impl App {
         });
         let Committed { outcome, snapshot, number } = refreshed.await?;
         match outcome {
-            Refreshed::Continued(session) => self.signed_in(
-                Committed { outcome: session, snapshot, number },
-                tenant,
-                next,
-                ACCESS_TOKEN_LIFETIME_SECONDS,
-            ),
+            Refreshed::Continued(session) => {
+                let committed = Committed { outcome: session, snapshot, number };
+                self.signed_in(committed, tenant, next, ACCESS_TOKEN_LIFETIME_SECONDS).await
+            }
             Refreshed::Ended => {
                 tracing::warn!(%tenant, %session, "a used refresh token came again; its session was ended");
                 Err(UNAUTHENTICATED)
@@ -211,22 +209,24 @@ impl App {
             let change = tenant.sign_in_without_password(user, secret.hashes(), turn.ids(), turn.now())?;
             turn.stage(change)
         });
-        self.signed_in(begun.await?, tenant, secret, lifetime_seconds)
+        self.signed_in(begun.await?, tenant, secret, lifetime_seconds).await
     }
 
-    /// The tokens of a session that has just begun or goes on.
-    fn signed_in(
+    /// The tokens of a session that has just begun or goes on, and the version that its user sees.
+    async fn signed_in(
         &self,
         committed: Committed<Arc<Session>>,
         tenant: TenantId,
         secret: RefreshSecret,
         lifetime_seconds: i64,
     ) -> Result<Committed<SignedIn>, Failed> {
-        let Committed { outcome: session, snapshot, number } = committed;
+        let Committed { outcome: session, number, .. } = committed;
         let (user, session): (UserId, SessionId) = (session.user, session.id);
         let bearer = Bearer { tenant, user, session };
         let (access_token, expires_at) = self.inner.tokens.issue(bearer, self.store.clock().now(), lifetime_seconds)?;
         let refresh_token = secret.token(tenant, session);
+        let viewer = Arc::new(Viewer::verified(tenant, Principal::User(user)).within(session));
+        let snapshot = self.snapshot(&viewer).await?;
         Ok(Committed { outcome: SignedIn { user, access_token, refresh_token, expires_at }, snapshot, number })
     }
 

@@ -1,14 +1,17 @@
 //! The platform's own tenant, which is its directory of tenants, and the making of new ones.
 //! Never shows the platform operator anything of a tenant but its entry.
 
-use super::{App, Call, Committed, Failed};
+use super::{
+    App, Call, Committed, Failed, Fault,
+    fixture::{Administrator, FixtureError, Makers, Organisation, standard_founding},
+};
 use crate::{
     domain::{
         access::{Denied, Principal, SystemActor, Viewer},
         action::{CreateTenant, Need},
         founding::{self, Founding},
         id::{TenantId, UserId},
-        identity::{Standing, User},
+        identity::{Standing, User, parse_email},
         refusal::Refusal,
         tenant::{Settings, SettingsChange, Tenant, TenantEntry},
         text::{Name, Slug},
@@ -26,6 +29,14 @@ pub const PLATFORM_SLUG: &str = "platform";
 
 /// The address of the first platform operator, who sets a password with a link like everyone else.
 pub const OPERATOR_EMAIL: &str = "operator@platform";
+
+/// A new organisation, and with what its administrator sets a password.
+pub struct MadeTenant {
+    /// Its entry in the platform's directory.
+    pub entry: Arc<TenantEntry>,
+    /// The token of the password link, which is shown once.
+    pub link_token: String,
+}
 
 /// The server itself, in a tenant: for what is done from the command line.
 pub fn founder(tenant: TenantId) -> Arc<Viewer> {
@@ -69,6 +80,31 @@ impl App {
             turn.stage(platform.enter(entry)?)
         });
         entered.await
+    }
+
+    /// Makes an organisation with the Standard, and a link with which its administrator sets a password.
+    ///
+    /// # Errors
+    /// As [`App::create_tenant`]; `EMAIL_NOT_ALLOWED`.
+    pub async fn create_standard_tenant(
+        &self,
+        call: &Call,
+        organisation: Organisation,
+        administrator: Administrator,
+    ) -> Result<Committed<MadeTenant>, Failed> {
+        let email = parse_email("administratorEmail", &administrator.email)?;
+        let ids = Arc::clone(self.store.ids());
+        // A new organisation has no keys, so that no secret is asked for.
+        let makers = Makers { ids: &*ids, secret: &|| [0; 32], now: self.store.clock().now() };
+        let resolved = standard_founding(organisation, Administrator { email, ..administrator }, makers);
+        let founding = resolved.map_err(|error| unfit(&error))?.founding;
+        let tenant = founding.tenant.id;
+        let administrator = founding.users.first().map(|user| user.id).ok_or(Fault::Panicked)?;
+        let entered = self.create_tenant(call, founding).await?;
+        let server = Call { viewer: founder(tenant), idempotency: None };
+        let link = self.create_password_link(&server, administrator).await?.outcome;
+        let link_token = link.token.ok_or(Fault::Panicked)?;
+        Ok(entered.map(|entry| MadeTenant { entry, link_token }))
     }
 
     /// Founds a tenant in its own history, if that has not been done.
@@ -121,4 +157,10 @@ fn platform(turn: &Turn<'_>, organisation: Name, operator: Name) -> Founding {
         created_at,
     };
     Founding { users: vec![operator], ..Founding::new(tenant) }
+}
+
+/// The Standard ships with the product: what does not fit in it is no caller's fault.
+fn unfit(error: &FixtureError) -> Fault {
+    tracing::error!(%error, "the Standard cannot be founded");
+    Fault::Panicked
 }

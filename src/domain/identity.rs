@@ -3,7 +3,7 @@
 
 mod rules;
 
-pub use rules::{GroupChange, NewApiKey, NewGroup, NewSourceNode, NewUser, UserChange};
+pub use rules::{GroupChange, NewApiKey, NewGroup, NewSourceNode, NewUser, UserChange, parse_email};
 
 use super::{
     access::{Basis, Denied, Resource, View},

@@ -1,6 +1,7 @@
 //! Words: the schema's types, inputs and payloads, and how they are executed.
 //! Never holds a rule, and never a way around `app`.
 
+mod api_key;
 mod call;
 mod deployment;
 mod error;
@@ -14,9 +15,11 @@ mod page;
 mod registry;
 mod scalar;
 mod schema;
+mod session;
 mod sign_off;
 mod source;
 mod sync;
 mod template;
+mod tenant;
 
 pub use schema::{Api, ApiConnection, sdl};

@@ -2,17 +2,21 @@
 //! Never executes for a caller whose credential was not verified by `app`.
 
 use super::{
+    api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
     governance::{GovernanceMutation, GovernanceQuery},
+    identity::{IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
     registry::{ItemQuery, RegistryQuery},
+    session::SessionMutation,
     sign_off::{SignOffMutation, SignOffQuery},
     source::SourceQuery,
     sync::SyncMutation,
     template::TemplateQuery,
+    tenant::{TenantMutation, TenantQuery},
 };
 use crate::{
     app::App,
@@ -26,7 +30,18 @@ use std::sync::Arc;
 
 /// Reading.
 #[derive(Default, MergedObject)]
-pub(super) struct Query(NodeQuery, TemplateQuery, ItemQuery, RegistryQuery, SourceQuery, GovernanceQuery, SignOffQuery);
+pub(super) struct Query(
+    NodeQuery,
+    TemplateQuery,
+    ItemQuery,
+    RegistryQuery,
+    SourceQuery,
+    GovernanceQuery,
+    SignOffQuery,
+    IdentityQuery,
+    ApiKeyQuery,
+    TenantQuery,
+);
 
 /// Changing: each field is one command, durable before it answers.
 #[derive(Default, MergedObject)]
@@ -37,6 +52,10 @@ pub(super) struct Mutation(
     SignOffMutation,
     InfrastructureMutation,
     DeploymentMutation,
+    SessionMutation,
+    IdentityMutation,
+    ApiKeyMutation,
+    TenantMutation,
 );
 
 type Root = Schema<Query, Mutation, EmptySubscription>;

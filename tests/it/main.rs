@@ -1,11 +1,13 @@
 //! The integration tests: one binary, one module for each noun.
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that meets something unexpected is to fail there and then"
 )]
 
+mod client;
 mod deployment;
 mod desk;
 mod fixture;
@@ -16,8 +18,12 @@ mod index;
 mod journal;
 mod journal_damage;
 mod keys;
+mod kill;
+mod lifecycle;
 mod machine;
 mod memory_disk;
+mod operations;
 mod session;
 mod tidy;
 mod transitions;
+mod world;

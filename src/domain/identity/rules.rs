@@ -91,15 +91,18 @@ pub struct NewApiKey {
     pub secret_hash: [u8; 32],
 }
 
-/// An address in the form in which it is stored.
-fn email(raw: &str) -> Result<String, Refusal> {
+/// Reads an address at `path` of the input, into the form in which it is stored.
+///
+/// # Errors
+/// `EMAIL_NOT_ALLOWED`.
+pub fn parse_email(path: &str, raw: &str) -> Result<String, Refusal> {
     let email = normal_email(raw);
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
     let sound = |part: &str| !part.is_empty() && !part.contains(odd);
     let parts = email.split_once('@');
     // Whether the address exists only a message sent to it could tell.
     if email.len() > EMAIL_BYTES_MAX || !parts.is_some_and(|(name, host)| sound(name) && sound(host)) {
-        return Err(Refusal::EmailNotAllowed { path: "email".to_owned() });
+        return Err(Refusal::EmailNotAllowed { path: path.to_owned() });
     }
     Ok(email)
 }
@@ -149,7 +152,7 @@ impl Allowed<'_, CreateUser, Tenant> {
     /// # Errors
     /// `EMAIL_NOT_ALLOWED`, `ALREADY_EXISTS`; `Forbidden` for a standing that the caller cannot give.
     pub fn create_user(self, new: NewUser, ids: &dyn Ids, now: Timestamp) -> Result<Change<Arc<User>>, Stopped> {
-        let email = email(&new.email)?;
+        let email = parse_email("email", &new.email)?;
         self.may_give(new.standing)?;
         if self.state().user_by_email(&email).is_some() {
             return Err(Refusal::AlreadyExists { what: "user", name: email }.into());
@@ -292,14 +295,14 @@ impl<A: Asks<Tenant>> Allowed<'_, A, Tenant> {
         }
         match owner {
             KeyOwner::Node(node) => {
-                self.state().source_node(node).ok_or_else(|| Refusal::Unknown { path: "nodeId".to_owned() })?;
+                self.state().source_node(node).ok_or_else(|| Refusal::Unknown { path: "owner.node".to_owned() })?;
                 if scopes.contains(&Scope::UserRights) {
                     return Err(Refusal::ScopeNeedsUser { path: path() });
                 }
             }
             KeyOwner::User(user) => {
                 let user = self.state().user(user).filter(|user| user.active);
-                user.ok_or_else(|| Refusal::PersonUnknown { path: "userId".to_owned() })?;
+                user.ok_or_else(|| Refusal::PersonUnknown { path: "owner.user".to_owned() })?;
                 if scopes.contains(&Scope::Sync) || scopes.contains(&Scope::ReadStatus) {
                     return Err(Refusal::ScopeNeedsNode { path: path() });
                 }
