@@ -115,7 +115,7 @@ impl Resource for Item {
         let node = view.caller()?.any_node();
         let own = node.is_some_and(|node| view.state().sources_of(self.id).any(|source| source.node == node));
         // A tombstone is there for those who could read the item; archived ones are read as before.
-        if !rights.may_read() && !(own && need == Need::Read) {
+        if !(rights.may_read() || own && need == Need::Read) {
             return Err(Denied::NotFound);
         }
         let granted = match need {

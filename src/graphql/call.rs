@@ -116,7 +116,9 @@ fn canonical(value: &Value) -> String {
             format!("{{{}}}", fields.join(","))
         }
         Value::List(values) => format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) => {
+            value.to_string()
+        }
     }
 }
 
@@ -155,7 +157,7 @@ macro_rules! payload {
     ($(#[$meta:meta])* $name:ident { $(#[$field_meta:meta])* $field:ident: $type:ty } from $outcome:ty, $make:expr) => {
         $(#[$meta])*
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $name {
+        pub(in crate::graphql) struct $name {
             $(#[$field_meta])*
             $field: Option<$type>,
             /// The rules that the request breaks; empty when it was done.
@@ -186,7 +188,7 @@ macro_rules! connection {
     ($(#[$meta:meta])* $connection:ident, $edge:ident of $node:ident($record:ty)) => {
         $(#[$meta])*
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $connection {
+        pub(in crate::graphql) struct $connection {
             /// The rows of the page with their cursors.
             edges: Vec<$edge>,
             /// The rows of the page.
@@ -199,7 +201,7 @@ macro_rules! connection {
 
         /// One row of the page.
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $edge {
+        pub(in crate::graphql) struct $edge {
             /// Continue after or before this row.
             cursor: String,
             /// The row.

@@ -88,10 +88,7 @@ struct Changed {
 }
 
 fn worded(value: impl Into<Value>) -> Option<FieldValue> {
-    match value.into() {
-        Value::Enum(name) => Some(FieldValue::text(&name)),
-        _ => None,
-    }
+    if let Value::Enum(name) = value.into() { Some(FieldValue::text(&name)) } else { None }
 }
 
 impl TimelineEvent {

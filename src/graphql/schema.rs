@@ -5,6 +5,7 @@ use super::{
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
+    error::coded,
     governance::{GovernanceMutation, GovernanceQuery},
     identity::{IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
@@ -96,7 +97,7 @@ impl Api {
     /// Answers one request of whoever presents this credential, or of nobody.
     pub async fn request(&self, credential: Option<&str>, request: Request) -> Response {
         let viewer = self.viewer(credential).await;
-        self.schema.execute(request.data(Asker::new(viewer))).await
+        coded(self.schema.execute(request.data(Asker::new(viewer))).await)
     }
 
     /// The API for a socket that presented this credential.
@@ -132,6 +133,6 @@ impl Executor for ApiConnection {
                 .schema
                 .execute_stream_with_session_data(request.data(Asker::new(viewer)), session.unwrap_or_default())
         });
-        stream.flatten().boxed()
+        stream.flatten().map(coded).boxed()
     }
 }

@@ -202,7 +202,9 @@ impl Inner {
         let follower = move || behind::run(&index, &keys, &slots, &broken, &groups);
         let (index, keys, queue) = (Arc::clone(&self.index), Arc::clone(&self.keys), Arc::clone(&self.queue));
         let load = move || {
-            behind::run_loader(&index, &keys, &wanted, &|tenant, loaded| queue.call(Work::Loaded(tenant, loaded)));
+            behind::run_loader(&index, &keys, &wanted, &|tenant, loaded| {
+                queue.call(Work::Loaded(tenant, loaded.map(Box::new)))
+            });
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         Ok(vec![

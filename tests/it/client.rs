@@ -22,7 +22,6 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub who: &'static str,
-    pub status: u16,
     pub body: Value,
 }
 
@@ -35,8 +34,7 @@ impl Caller {
             None => request,
         };
         let response = request.json(&json!({ "query": query, "variables": variables })).send().await.unwrap();
-        let status = response.status().as_u16();
-        Answer { who: self.name, status, body: response.json().await.unwrap() }
+        Answer { who: self.name, body: response.json().await.unwrap() }
     }
 
     /// Opens a subscription over a socket of its own.

@@ -646,6 +646,9 @@ async fn the_auditor_reads_one_ordered_history(world: &World) {
     let eve = world.eve().ask(query, json!({})).await.at("/events/edges");
     for edge in eve.as_array().unwrap() {
         let kind = edge["node"]["kind"].as_str().unwrap();
-        assert!(["USER_CREATED", "SIGNED_IN"].contains(&kind), "eve reads of more than herself: {edge}");
+        assert!(
+            ["USER_CREATED", "SIGNED_IN", "TEMPLATE_CREATED"].contains(&kind),
+            "eve reads of more than herself and the active templates: {edge}"
+        );
     }
 }

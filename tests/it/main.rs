@@ -26,6 +26,8 @@ mod machine;
 mod memory_disk;
 mod operations;
 mod session;
+mod store;
 mod tidy;
 mod transitions;
+mod walkthrough;
 mod world;

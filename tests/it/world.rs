@@ -124,6 +124,11 @@ impl World {
         self.running = Some(Running { store, address, stop, served });
     }
 
+    /// How many organisations the server holds in memory.
+    pub fn loaded_tenants(&self) -> usize {
+        self.running.as_ref().unwrap().store.loaded_tenants()
+    }
+
     /// Stops the server as an operator does, and leaves the data.
     pub async fn stop(&mut self) {
         let Some(Running { store, stop, served, .. }) = self.running.take() else { return };
@@ -191,10 +196,6 @@ impl World {
 
     pub fn bea(&self) -> Caller {
         self.acme("bea")
-    }
-
-    pub fn fin(&self) -> Caller {
-        self.acme("fin")
     }
 
     pub fn dep(&self) -> Caller {
