@@ -1,13 +1,25 @@
 //! Events: streams that go on from any cursor, requests that reach whom they name, and what is not for everyone.
 
-use super::machine::{CountedIds, HandClock, machine};
+use super::{
+    fixture,
+    machine::{CountedIds, HandClock, machine},
+};
 use async_graphql::{Executor, Request, Response, Variables, futures_util::stream::BoxStream};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign::{
-    app::{App, Call, demo, founder},
+    app::{App, Call, demo, fixture::ACME, founder},
     domain::{
+        access::{View, Viewer},
+        action::CreateGovernedProject,
+        event::EventKind,
+        field::{FieldChange, FieldValue},
         id::TenantId,
-        identity::{Group, GroupChange, User, UserChange},
+        identity::{ApiKey, Group, GroupChange, User, UserChange},
+        item::NewItem,
+        policy::FieldException,
+        state::State,
+        template::{ItemType, TemplateStatus},
+        text::{FieldKey, Name, Text},
     },
     graphql::Api,
     store::Store,
@@ -352,7 +364,7 @@ async fn a_stream_ends_when_its_viewer_no_longer_stands() {
     // A revoked key, while nothing but the revocation happens.
     let mut node = hall.listens("design-1-sync", EVENTS, json!({})).await;
     let snapshot = hall.app.snapshot(&founder(hall.acme)).await.unwrap();
-    let keys = snapshot.view().all::<countersign::domain::identity::ApiKey>();
+    let keys = snapshot.view().all::<ApiKey>();
     let key = keys.into_iter().find(|key| key.name.as_str() == "Sync of design-1").unwrap().id;
     hall.app.revoke_api_key(&hall.admin(), key).await.unwrap();
     let end = serde_json::to_value(node.next().await.unwrap()).unwrap();
@@ -594,4 +606,42 @@ async fn a_stream_waits_without_being_asked() {
     assert_eq!(poll(&mut heard).await, None, "the clock of the records does not wake it");
     hall.request_feedback(&story).await;
     assert_eq!(edge(&next(&mut heard).await).1, "FEEDBACK_REQUESTED");
+}
+
+#[test]
+fn what_happens_to_a_hidden_field_is_hidden() {
+    let mut resolved = fixture::resolved(ACME);
+    let reader = resolved.founding.roles.iter().find(|role| role.slug.as_str() == "reader").unwrap().id;
+    let hidden = FieldKey::new("exploration_notes");
+    for grants in &mut resolved.founding.grants {
+        let of_reader = grants.roles.get_mut(&reader).into_iter();
+        of_reader.for_each(|granted| {
+            granted.field_exceptions.insert(hidden.clone(), FieldException { read: false, write: false });
+        });
+    }
+    let mut state = State::empty(resolved.founding.tenant.id);
+    fixture::land(&mut state, resolved.founding.clone()).unwrap();
+    let (ann, rita) = (fixture::viewer(&resolved, "ann"), fixture::viewer(&resolved, "rita"));
+    let standard =
+        resolved.founding.templates.iter().find(|template| {
+            template.item_type == ItemType::GovernedProject && template.status == TemplateStatus::Active
+        });
+    let value = |words: &str| Some(FieldValue::Text(Text::parse("fields", words).unwrap()));
+    let fields = [("description", "Churn"), ("exploration_notes", "Not for everyone")];
+    let fields = fields.map(|(key, words)| FieldChange { key: key.to_owned(), value: value(words) });
+    let new =
+        NewItem { template: standard.unwrap().id, name: Name::parse("name", "Churn").unwrap(), fields: fields.into() };
+    let ids = fixture::Counted(1_000.into());
+    let create = View::new(&state, &ann).tenant().unwrap().authorize::<CreateGovernedProject>().unwrap();
+    let (landed, _) =
+        create.create(new, &ids, fixture::NOW).unwrap().land(&mut state).unwrap_or_else(|_| panic!("overtaken"));
+    let told = |viewer: &Viewer| {
+        let read = landed.events.iter().filter(|event| View::new(&state, viewer).may_read_event(event));
+        let field = |kind: &EventKind| kind.field().map_or("the item".to_owned(), ToString::to_string);
+        read.map(|event| field(&event.kind)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&ann), ["the item", "description", "exploration_notes"]);
+    assert_eq!(told(&rita), ["the item", "description"]);
+    assert_eq!(told(&fixture::viewer(&resolved, "eve")), Vec::<String>::new());
+    assert_eq!(told(&fixture::founder(state.tenant_id())), Vec::<String>::new(), "the server reads no events");
 }
