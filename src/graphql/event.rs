@@ -21,7 +21,7 @@ use crate::{
         field,
         id::ItemId,
         record::{Entity, Kind},
-        source,
+        sign_off, source,
     },
     store::Snapshot,
 };
@@ -243,8 +243,9 @@ impl TimelineEvent {
     }
 
     /// The key of the item's step that it happened in.
-    async fn step(&self) -> Option<&str> {
-        self.what().step().map(|step| step.as_str())
+    async fn step(&self) -> Option<String> {
+        let of_sign_off = || self.find::<sign_off::SignOff>(self.what().sign_off()).map(|own| own.step.clone());
+        self.what().step().cloned().or_else(of_sign_off).map(|step| step.to_string())
     }
 
     /// The sign-off that it happened to.

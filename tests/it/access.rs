@@ -53,7 +53,8 @@ async fn policy_matrix() {
         let written: BTreeSet<_> = rows.iter().map(|row| row.field).collect();
         let served: BTreeSet<_> = schema.root(*root).into_keys().collect();
         without.extend(served.difference(&written).map(|field| format!("{root:?}.{field} has no row in situation.rs")));
-        without.extend(written.difference(&served).map(|field| format!("{root:?}.{field} has a row and is not served")));
+        without
+            .extend(written.difference(&served).map(|field| format!("{root:?}.{field} has a row and is not served")));
     }
     assert!(without.is_empty(), "the policy matrix is not whole:\n  {}", without.join("\n  "));
     let [(_, queries), (_, mutations), (_, subscriptions)] = rows;
@@ -147,8 +148,18 @@ async fn asked(world: &World, schema: &Introspection, rows: Vec<Asked>) -> Rows 
 /// The situation in which all queries are asked.
 async fn everything(world: &World) -> Names {
     let mut names = situate(world, "acme", Stage::Approval, 1).await;
-    for (name, stage, of) in [("waiting", Stage::Project, "inbox"), ("hidden", Stage::Hidden, "inbox"), ("deployment", Stage::Deployment, "deployment"), ("deleted", Stage::Project, "project")] {
-        let n = match name { "waiting" => 2, "hidden" => 3, "deployment" => 4, _ => 5 };
+    for (name, stage, of) in [
+        ("waiting", Stage::Project, "inbox"),
+        ("hidden", Stage::Hidden, "inbox"),
+        ("deployment", Stage::Deployment, "deployment"),
+        ("deleted", Stage::Project, "project"),
+    ] {
+        let n = match name {
+            "waiting" => 2,
+            "hidden" => 3,
+            "deployment" => 4,
+            _ => 5,
+        };
         let made = situate(world, "acme", stage, n).await;
         names.insert(name.to_owned(), made[of].clone());
         if name == "deleted" {
@@ -171,7 +182,8 @@ async fn changed(schema: &Introspection, row: Asked) -> (String, Vec<String>) {
     let mut names = situate(&world, "acme", row.stage, situations).await;
     let mut outcomes = vec![];
     for (_, caller) in CALLERS {
-        let input = if row.arguments.is_null() { json!({}) } else { json!({ "input": filled(&row.arguments, &names) }) };
+        let input =
+            if row.arguments.is_null() { json!({}) } else { json!({ "input": filled(&row.arguments, &names) }) };
         let document = question(schema, Root::Mutation, row.field, &input);
         let answer = caller(&world).ask(&document, input).await;
         outcomes.push(outcome(&answer, row.field));
@@ -191,7 +203,8 @@ async fn heard(world: &World, rows: Vec<Asked>) -> Rows {
     situate(world, "acme", Stage::Approval, 100).await;
     let cells = rows.iter().flat_map(|row| CALLERS.iter().enumerate().map(move |(n, (_, caller))| (row, n, caller)));
     let listen = |(row, n, caller): (&Asked, usize, &fn(&World) -> Caller)| {
-        let query = format!("subscription($after: EventCursor) {{ {}(after: $after) {{ node {{ __typename }} }} }}", row.field);
+        let query =
+            format!("subscription($after: EventCursor) {{ {}(after: $after) {{ node {{ __typename }} }} }}", row.field);
         let (heading, caller, after) = (heading(row), caller(world), before.clone());
         async move { (heading, n, listen(&caller, &query, json!({ "after": after })).await) }
     };
@@ -209,7 +222,8 @@ async fn listen(caller: &Caller, query: &str, variables: Value) -> String {
     let mut request = format!("ws://{}/graphql", caller.address).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let payload = caller.credential.as_ref().map(|credential| json!({ "authorization": format!("Bearer {credential}") }));
+    let payload =
+        caller.credential.as_ref().map(|credential| json!({ "authorization": format!("Bearer {credential}") }));
     let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": variables } });
     socket.send(Message::text(json!({ "type": "connection_init", "payload": payload }).to_string())).await.unwrap();
     let mut heard = 0;

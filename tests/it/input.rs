@@ -19,7 +19,9 @@ async fn ask(schema: &Introspection, caller: &Caller, mutation: &str, input: &Va
 
 fn document(schema: &Introspection, mutation: &str) -> String {
     let of_type = written(&list(&schema.root(Root::Mutation)[mutation]["args"])[0]["type"]);
-    format!("mutation($input: {of_type}) {{ {mutation}(input: $input) {{ userErrors {{ code message path }} cursor }} }}")
+    format!(
+        "mutation($input: {of_type}) {{ {mutation}(input: $input) {{ userErrors {{ code message path }} cursor }} }}"
+    )
 }
 
 /// One bad input: who sends it, the operation, the input, and the code that it gets.
@@ -97,7 +99,11 @@ async fn names_and_texts() {
             let listed = json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": texts });
             let confirmed = json!({ "infrastructureId": "$prod", "sourceObjectId": "$source", "name": "x",
                 "confirmation": { "reason": comment } });
-            rows.extend([("ann", "updateItem", save, code), ("ann", "updateItem", listed, code), ("dep", "createDeployment", confirmed, code)]);
+            rows.extend([
+                ("ann", "updateItem", save, code),
+                ("ann", "updateItem", listed, code),
+                ("dep", "createDeployment", confirmed, code),
+            ]);
         }
         rows
     })
@@ -134,7 +140,10 @@ async fn decisions() {
             input[more.0] = more.1;
             input
         };
-        let mut rows: Vec<Bad> = bad_texts().into_iter().map(|(comment, code)| ("fin", "decide", decide(("comment", json!(comment))), code)).collect();
+        let mut rows: Vec<Bad> = bad_texts()
+            .into_iter()
+            .map(|(comment, code)| ("fin", "decide", decide(("comment", json!(comment))), code))
+            .collect();
         rows.extend([
             ("fin", "decide", decide(("expectedDigest", json!(digest("other content")))), "CONTENT_CHANGED"),
             ("fin", "decide", decide(("expectedDigest", json!("nonsense"))), "CONTENT_CHANGED"),
@@ -142,7 +151,12 @@ async fn decisions() {
             ("ann", "requestFeedback", json!({ "signOffId": "$signOff" }), "FINAL_APPROVAL_ALREADY_REQUESTED"),
             ("ann", "requestFinalApproval", json!({ "signOffId": "$signOff" }), "FINAL_APPROVAL_ALREADY_REQUESTED"),
             ("ann", "resetSignOff", json!({ "signOffId": "$signOff" }), "INVALID_TRANSITION"),
-            ("ann", "cancelStep", json!({ "itemId": "$bundle", "step": "review", "expectedRevision": "$bundleRevision" }), "SIGN_OFF_IN_PROGRESS"),
+            (
+                "ann",
+                "cancelStep",
+                json!({ "itemId": "$bundle", "step": "review", "expectedRevision": "$bundleRevision" }),
+                "SIGN_OFF_IN_PROGRESS",
+            ),
         ]);
         rows
     })
@@ -152,7 +166,8 @@ async fn decisions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn values_of_fields() {
     refused(Stage::Governed, |names| {
-        let save = |fields: Value| json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": fields });
+        let save =
+            |fields: Value| json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": fields });
         let set = |key: &str, value: Value| save(json!([{ "key": key, "value": value }]));
         let bea = &names["bea"];
         let people = |count: usize| json!({ "people": vec![json!({ "user": bea }); count] });
@@ -177,7 +192,10 @@ async fn values_of_fields() {
             (set("related_documents", json!({ "links": ["https://"] })), "LINK_NOT_ALLOWED"),
             (set("related_documents", json!({ "links": ["file:///etc/passwd"] })), "LINK_NOT_ALLOWED"),
             (set("related_documents", json!({ "links": ["https://x.example/\u{202E}fdp"] })), "LINK_NOT_ALLOWED"),
-            (set("related_documents", json!({ "links": [format!("https://x.example/{}", "a".repeat(2_000))] })), "LINK_NOT_ALLOWED"),
+            (
+                set("related_documents", json!({ "links": [format!("https://x.example/{}", "a".repeat(2_000))] })),
+                "LINK_NOT_ALLOWED",
+            ),
             (set("business_initiative", json!({ "item": "nonsense" })), "UNKNOWN_ITEM"),
             (set("business_initiative", json!({ "item": "$bea" })), "UNKNOWN_ITEM"),
             (set("business_initiative", json!({ "item": "$bundle" })), "WRONG_ITEM_TYPE"),
@@ -187,13 +205,20 @@ async fn values_of_fields() {
             (set("sensitive_data", json!({ "boolean": "yes" })), "GRAPHQL_VALIDATION_FAILED"),
             (set("value_score", json!({ "integer": 1e30 })), "GRAPHQL_VALIDATION_FAILED"),
             (save(json!([{ "key": "description" }, { "key": "description" }])), "FIELD_NAMED_TWICE"),
-            (save(json!([{ "key": "description", "value": { "text": "fine" } }, { "key": "nowhere" }])), "UNKNOWN_FIELD"),
+            (
+                save(json!([{ "key": "description", "value": { "text": "fine" } }, { "key": "nowhere" }])),
+                "UNKNOWN_FIELD",
+            ),
             (save(json!([])), "NOTHING_TO_SAVE"),
         ];
-        let mut rows: Vec<Bad> = of_values.into_iter().map(|(input, code)| ("ann", "updateItem", input, code)).collect();
-        let moves = |count: usize| json!({ "itemId": "$project", "expectedRevision": "$projectRevision",
-            "steps": vec![json!({ "step": "qualification", "move": "FINISH" }); count] });
-        let step = |step: &str, revision: Value| json!({ "itemId": "$project", "step": step, "expectedRevision": revision });
+        let mut rows: Vec<Bad> =
+            of_values.into_iter().map(|(input, code)| ("ann", "updateItem", input, code)).collect();
+        let moves = |count: usize| {
+            json!({ "itemId": "$project", "expectedRevision": "$projectRevision",
+            "steps": vec![json!({ "step": "qualification", "move": "FINISH" }); count] })
+        };
+        let step =
+            |step: &str, revision: Value| json!({ "itemId": "$project", "step": step, "expectedRevision": revision });
         let current = json!("$projectRevision");
         rows.extend([
             ("ann", "updateItem", moves(51), "TOO_MANY_MOVES"),
@@ -206,8 +231,18 @@ async fn values_of_fields() {
             ("ann", "finishStep", step("qualification", json!(99)), "REVISION_CONFLICT"),
             ("ann", "finishStep", step("qualification", json!(-1)), "GRAPHQL_VALIDATION_FAILED"),
             ("ann", "deleteItem", json!({ "itemId": "$project", "expectedRevision": 1 }), "REVISION_CONFLICT"),
-            ("ann", "setChildRules", json!({ "itemId": "$project", "expectedRevision": 7, "rules": [] }), "REVISION_CONFLICT"),
-            ("ann", "createGovernedProject", json!({ "templateId": "$bundleTemplate", "name": "x" }), "WRONG_TEMPLATE_TYPE"),
+            (
+                "ann",
+                "setChildRules",
+                json!({ "itemId": "$project", "expectedRevision": 7, "rules": [] }),
+                "REVISION_CONFLICT",
+            ),
+            (
+                "ann",
+                "createGovernedProject",
+                json!({ "templateId": "$bundleTemplate", "name": "x" }),
+                "WRONG_TEMPLATE_TYPE",
+            ),
             ("ann", "createGovernedProject", json!({ "templateId": "nonsense", "name": "x" }), "UNKNOWN_OBJECT"),
         ]);
         rows
@@ -290,7 +325,10 @@ async fn reported_rows() {
         (row("BUNDLE", "X", under("sha256:0")), "DIGEST_NOT_ALLOWED"),
         (row("BUNDLE", "X", under(&sound.replace("sha256", "md5"))), "DIGEST_NOT_ALLOWED"),
         (row("BUNDLE", "X", under(&format!("{sound}0"))), "DIGEST_NOT_ALLOWED"),
-        (row("BUNDLE", "X", under("sha256:zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz")), "DIGEST_NOT_ALLOWED"),
+        (
+            row("BUNDLE", "X", under("sha256:zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz")),
+            "DIGEST_NOT_ALLOWED",
+        ),
     ];
     bad.extend(bad_names().into_iter().map(|(name, code)| (row("PROJECT", "X", json!({ "name": name })), code)));
     let answer = node.sync(bad.iter().map(|(row, _)| row.clone()).collect()).await;
@@ -302,7 +340,9 @@ async fn reported_rows() {
     assert_eq!(world.position("acme").await, before, "a batch of bad rows left a trace");
     let many: Value = (0..1_001).map(|n| row("PROJECT", &format!("M{n}"), json!({}))).collect();
     node.sync(many).await.refused("TOO_MANY_ROWS");
-    node.delete_sources((0..1_001).map(|n| json!({ "kind": "PROJECT", "key": format!("M{n}") })).collect()).await.refused("TOO_MANY_ROWS");
+    node.delete_sources((0..1_001).map(|n| json!({ "kind": "PROJECT", "key": format!("M{n}") })).collect())
+        .await
+        .refused("TOO_MANY_ROWS");
     assert_eq!(world.position("acme").await, before, "a batch that is too long left a trace");
     let mixed = node.sync(json!([bad[0].0, row("PROJECT", "GOOD", json!({})), bad[4].0])).await;
     let good = mixed.at("/syncSourceObjects/results");
@@ -325,8 +365,13 @@ fn entitled(mutation: &str) -> &'static str {
         "syncSourceObjects" | "deleteSourceObjects" => "design-1-sync",
         "submitFeedback" | "editFeedback" | "deleteFeedback" => "bea",
         "decide" | "returnToFeedback" => "fin",
-        "publishSourceObject" | "createDeployment" | "updateDeployment" | "deploy" | "reportDeploymentStatus"
-        | "disableDeployment" | "deleteDeployment" => "dep",
+        "publishSourceObject"
+        | "createDeployment"
+        | "updateDeployment"
+        | "deploy"
+        | "reportDeploymentStatus"
+        | "disableDeployment"
+        | "deleteDeployment" => "dep",
         _ => "admin",
     }
 }
@@ -354,7 +399,14 @@ async fn foreign_ids_are_nonsense() {
     world.end().await;
 }
 
-async fn compare(world: &World, schema: &Introspection, row: &Asked, ours: &Names, theirs: &Names, found: &mut Vec<String>) -> usize {
+async fn compare(
+    world: &World,
+    schema: &Introspection,
+    row: &Asked,
+    ours: &Names,
+    theirs: &Names,
+    found: &mut Vec<String>,
+) -> usize {
     let (input, foreign) = (filled(&row.arguments, ours), filled(&row.arguments, theirs));
     let of_type = &list(&schema.root(Root::Mutation)[row.field]["args"])[0]["type"];
     let mut ids = vec![];
@@ -364,7 +416,8 @@ async fn compare(world: &World, schema: &Introspection, row: &Asked, ours: &Name
         let own = text(input.pointer(at).unwrap());
         let theirs = text(foreign.pointer(at).unwrap()).to_owned();
         // The id of a feedback is made from the same numbers as any other: a made one stands for another kind.
-        let other_kind = ours.values().filter_map(Value::as_str).find(|id| id.len() == own.len() && id[..2] != own[..2]);
+        let other_kind =
+            ours.values().filter_map(Value::as_str).find(|id| id.len() == own.len() && id[..2] != own[..2]);
         let unknown = format!("{}{}", &own[..own.len() - 6], "AAAAAA");
         let before = world.position("acme").await;
         let mut answers = vec![];
@@ -395,14 +448,19 @@ async fn a_key_does_a_command_once() {
     let template = world.template("GOVERNED_PROJECT").await;
     let query = "mutation($input: CreateGovernedProjectInput!) { createGovernedProject(input: $input) {
         item { id name } userErrors { code } cursor } }";
-    let create = |name: &str, key: &str| json!({ "input": { "templateId": template, "name": name, "idempotencyKey": key } });
+    let create =
+        |name: &str, key: &str| json!({ "input": { "templateId": template, "name": name, "idempotencyKey": key } });
     let first = ann.ask(query, create("Once", "key-1")).await;
     let made = first.text("/createGovernedProject/item/id");
     let position = world.position("acme").await;
     let again = join_all((0..8).map(|_| ann.ask(query, create("Once", "key-1")))).await;
     for again in again {
         assert_eq!(again.text("/createGovernedProject/item/id"), made, "the same object");
-        assert_eq!(again.at("/createGovernedProject/cursor"), first.at("/createGovernedProject/cursor"), "and the same position");
+        assert_eq!(
+            again.at("/createGovernedProject/cursor"),
+            first.at("/createGovernedProject/cursor"),
+            "and the same position"
+        );
     }
     ann.ask(query, create("Other", "key-1")).await.refused("IDEMPOTENCY_KEY_REUSED");
     ann.step_with_key(&made, "key-1").await.refused("IDEMPOTENCY_KEY_REUSED");
@@ -418,7 +476,8 @@ async fn a_key_does_a_command_once() {
     // Who comes at once with one key makes one object.
     let position = world.position("acme").await;
     let at_once = join_all((0..16).map(|_| ann.ask(query, create("At once", "key-3")))).await;
-    let ids: std::collections::BTreeSet<_> = at_once.iter().map(|answer| answer.text("/createGovernedProject/item/id")).collect();
+    let ids: std::collections::BTreeSet<_> =
+        at_once.iter().map(|answer| answer.text("/createGovernedProject/item/id")).collect();
     assert_eq!((ids.len(), world.position("acme").await), (1, position + 1));
     world.end().await;
 }
@@ -444,7 +503,8 @@ async fn at_once(requests: impl Iterator<Item = impl Future<Output = Answer>>) -
 #[tokio::test(flavor = "multi_thread")]
 async fn of_those_who_come_at_once_one_wins() {
     let world = World::new().await;
-    let outcomes = |one: usize, code: &str, others: usize| BTreeMap::from([("ok".to_owned(), one), (code.to_owned(), others)]);
+    let outcomes =
+        |one: usize, code: &str, others: usize| BTreeMap::from([("ok".to_owned(), one), (code.to_owned(), others)]);
     for round in 0..5 {
         let names = situate(&world, "acme", Stage::Approval, 10 + round).await;
         let (sign_off, fin) = (text(&names["signOff"]).to_owned(), world.fin());
@@ -472,7 +532,8 @@ async fn of_those_who_come_at_once_one_wins() {
         let group = |_| {
             let (admin, name) = (world.admin(), name.clone());
             async move {
-                let query = "mutation($input: CreateGroupInput!) { createGroup(input: $input) { userErrors { code } } }";
+                let query =
+                    "mutation($input: CreateGroupInput!) { createGroup(input: $input) { userErrors { code } } }";
                 admin.ask(query, json!({ "input": { "name": name } })).await
             }
         };

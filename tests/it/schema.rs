@@ -75,7 +75,9 @@ fn mutations(schema: &Introspection) -> Vec<String> {
         let arguments = list(&field["args"]);
         // Whoever signs out says with what he asks which session ends.
         let input = arguments.iter().find(|argument| argument["name"] == "input");
-        if name != "signOut" && (arguments.len() != 1 || input.is_none_or(|input| !written(&input["type"]).ends_with("Input!"))) {
+        if name != "signOut"
+            && (arguments.len() != 1 || input.is_none_or(|input| !written(&input["type"]).ends_with("Input!")))
+        {
             found.push(format!("{name} does not take one `input: …Input!`"));
         }
         let payload = written(&field["type"]);
@@ -83,9 +85,10 @@ fn mutations(schema: &Introspection) -> Vec<String> {
             found.push(format!("{name} answers {payload}, not a nullable payload"));
             continue;
         }
-        let answers: BTreeSet<_> = list(&schema.named(&payload)["fields"]).iter().map(|field| {
-            format!("{}: {}", text(&field["name"]), written(&field["type"]))
-        }).collect();
+        let answers: BTreeSet<_> = list(&schema.named(&payload)["fields"])
+            .iter()
+            .map(|field| format!("{}: {}", text(&field["name"]), written(&field["type"])))
+            .collect();
         for wanted in ["userErrors: [UserError!]!", "cursor: EventCursor"] {
             if !answers.contains(wanted) {
                 found.push(format!("{payload} has no `{wanted}`"));
@@ -101,7 +104,10 @@ fn mutations(schema: &Introspection) -> Vec<String> {
             let has_key = list(&schema.named(innermost(&input["type"]))["inputFields"]).iter();
             let has_key = has_key.map(|part| text(&part["name"])).any(|part| part == "idempotencyKey");
             if has_key == WITHOUT_KEY.contains(&name) {
-                found.push(format!("{name}: an idempotency key is {}", if has_key { "not expected" } else { "missing" }));
+                found.push(format!(
+                    "{name}: an idempotency key is {}",
+                    if has_key { "not expected" } else { "missing" }
+                ));
             }
         }
     }
@@ -114,9 +120,11 @@ fn connections(schema: &Introspection) -> Vec<String> {
     for (name, of_type) in schema.types() {
         for field in list(&of_type["fields"]) {
             if innermost(&field["type"]).ends_with("Connection") {
-                let arguments: BTreeSet<_> = list(&field["args"]).iter().map(|argument| text(&argument["name"])).collect();
+                let arguments: BTreeSet<_> =
+                    list(&field["args"]).iter().map(|argument| text(&argument["name"])).collect();
                 // The event log is read forwards: its twin is a subscription.
-                let wanted: &[&str] = if field["name"] == "events" { &["first", "after"] } else { &["first", "after", "last", "before"] };
+                let wanted: &[&str] =
+                    if field["name"] == "events" { &["first", "after"] } else { &["first", "after", "last", "before"] };
                 for wanted in wanted.iter().filter(|wanted| !arguments.contains(*wanted)) {
                     found.push(format!("{name}.{} is a connection without `{wanted}`", text(&field["name"])));
                 }
@@ -139,7 +147,8 @@ fn names(schema: &Introspection) -> Vec<String> {
         let arguments = list(&of_type["fields"]).iter().flat_map(|field| list(&field["args"]));
         for part in list(&of_type["fields"]).iter().chain(list(&of_type["inputFields"])).chain(arguments) {
             let part_name = text(&part["name"]);
-            let is_id = part_name == "id" || part_name == "ids" || part_name.ends_with("Id") || part_name.ends_with("Ids");
+            let is_id =
+                part_name == "id" || part_name == "ids" || part_name.ends_with("Id") || part_name.ends_with("Ids");
             if is_id && innermost(&part["type"]) != "ID" {
                 found.push(format!("{name}.{part_name} is a {}, not an ID", written(&part["type"])));
             }
@@ -150,7 +159,8 @@ fn names(schema: &Introspection) -> Vec<String> {
             }
         }
         let is_node = list(&of_type["interfaces"]).iter().any(|interface| interface["name"] == "Node");
-        let has_id = list(&of_type["fields"]).iter().any(|field| field["name"] == "id" && written(&field["type"]) == "ID!");
+        let has_id =
+            list(&of_type["fields"]).iter().any(|field| field["name"] == "id" && written(&field["type"]) == "ID!");
         if is_node && !has_id {
             found.push(format!("{name} is a Node without `id: ID!`"));
         }

@@ -82,7 +82,8 @@ async fn did(caller: &Caller, name: &str, input: Value, shown: &str) -> Value {
         "disableDeployment" => "DeploymentInput".to_owned(),
         _ => kind,
     };
-    let query = format!("mutation($input: {kind}!) {{ {name}(input: $input) {{ {shown} userErrors {{ code message }} }} }}");
+    let query =
+        format!("mutation($input: {kind}!) {{ {name}(input: $input) {{ {shown} userErrors {{ code message }} }} }}");
     caller.ask(&query, json!({ "input": input })).await.at(&format!("/{name}"))
 }
 
@@ -124,7 +125,11 @@ pub async fn situate(world: &World, organisation: &'static str, stage: Stage, n:
 /// A project, in its second step, and what its node reports.
 async fn project(cast: &Cast<'_>, n: usize, names: &mut Names) {
     let ann = cast.who("ann");
-    for (name, of) in [("projectTemplate", "GOVERNED_PROJECT"), ("bundleTemplate", "GOVERNED_BUNDLE"), ("initiativeTemplate", "BUSINESS_INITIATIVE")] {
+    for (name, of) in [
+        ("projectTemplate", "GOVERNED_PROJECT"),
+        ("bundleTemplate", "GOVERNED_BUNDLE"),
+        ("initiativeTemplate", "BUSINESS_INITIATIVE"),
+    ] {
         names.insert(name.to_owned(), json!(cast.template(of).await));
     }
     let person = |user: String| json!({ "people": [{ "user": user }] });
@@ -232,9 +237,16 @@ async fn people(cast: &Cast<'_>, n: usize, names: &mut Names) {
     names.insert("userRevision".to_owned(), revision);
     let group = did(&admin, "createGroup", json!({ "name": format!("Group {n}") }), "group { id }").await;
     names.insert("group".to_owned(), group["group"]["id"].clone());
-    let node = did(&admin, "createSourceNode", json!({ "slug": format!("node-{n}"), "name": format!("Node {n}") }), "sourceNode { id }").await;
+    let node = did(
+        &admin,
+        "createSourceNode",
+        json!({ "slug": format!("node-{n}"), "name": format!("Node {n}") }),
+        "sourceNode { id }",
+    )
+    .await;
     names.insert("node".to_owned(), node["sourceNode"]["id"].clone());
-    let input = json!({ "name": format!("Key {n}"), "owner": { "node": node["sourceNode"]["id"] }, "scopes": ["SYNC"] });
+    let input =
+        json!({ "name": format!("Key {n}"), "owner": { "node": node["sourceNode"]["id"] }, "scopes": ["SYNC"] });
     let key = did(&admin, "createApiKey", input, "apiKey { id }").await;
     names.insert("apiKey".to_owned(), key["apiKey"]["id"].clone());
     let seen = admin.ask("{ tenant { revision } instanceRules { revision } }", json!({})).await;
@@ -299,8 +311,20 @@ pub fn queries() -> Vec<Asked> {
         about("templates", "drafts", json!({ "status": "DRAFT" })),
         of("timeline", json!({ "first": 100, "itemId": "$bundle" })),
     ];
-    for list in ["governedProjects", "businessInitiatives", "bundleRegistry", "modelRegistry", "governableItems", "sourceObjects",
-        "infrastructures", "users", "groups", "sourceNodes", "apiKeys", "events"] {
+    for list in [
+        "governedProjects",
+        "businessInitiatives",
+        "bundleRegistry",
+        "modelRegistry",
+        "governableItems",
+        "sourceObjects",
+        "infrastructures",
+        "users",
+        "groups",
+        "sourceNodes",
+        "apiKeys",
+        "events",
+    ] {
         all.push(of(list, whole.clone()));
     }
     all.extend(["myReviewTasks", "instanceRules", "viewer", "tenant"].map(|field| of(field, json!({}))));
@@ -314,18 +338,50 @@ pub fn mutations() -> Vec<Asked> {
     all.extend(reviews());
     let deployment = json!({ "deploymentId": "$deployment" });
     all.extend([
-        asked("syncSourceObjects", S::Project, json!({ "objects": [{ "kind": "PROJECT", "key": "NEW{n}", "name": "New {n}" }] })),
+        asked(
+            "syncSourceObjects",
+            S::Project,
+            json!({ "objects": [{ "kind": "PROJECT", "key": "NEW{n}", "name": "New {n}" }] }),
+        ),
         asked("deleteSourceObjects", S::Project, json!({ "objects": [{ "kind": "PROJECT", "key": "$key" }] })),
-        asked("governSourceObject", S::Project, json!({ "sourceObjectId": "$inbox", "templateId": "$projectTemplate" })),
+        asked(
+            "governSourceObject",
+            S::Project,
+            json!({ "sourceObjectId": "$inbox", "templateId": "$projectTemplate" }),
+        ),
         asked("hideSourceObject", S::Project, json!({ "sourceObjectId": "$inbox" })),
         asked("unhideSourceObject", S::Hidden, json!({ "sourceObjectId": "$inbox" })),
-        asked("setInstanceRules", S::People, json!({ "expectedRevision": "$rulesRevision", "rules": [{ "kind": "BUNDLE", "action": "HIDE" }] })),
-        asked("setChildRules", S::Project, json!({ "itemId": "$project", "expectedRevision": 0, "rules": [{ "kind": "BUNDLE", "action": "HIDE" }] })),
+        asked(
+            "setInstanceRules",
+            S::People,
+            json!({ "expectedRevision": "$rulesRevision", "rules": [{ "kind": "BUNDLE", "action": "HIDE" }] }),
+        ),
+        asked(
+            "setChildRules",
+            S::Project,
+            json!({ "itemId": "$project", "expectedRevision": 0, "rules": [{ "kind": "BUNDLE", "action": "HIDE" }] }),
+        ),
         asked("publishSourceObject", S::Approved, json!({ "sourceObjectId": "$source" })),
-        asked("createInfrastructure", S::People, json!({ "slug": "infra-{n}", "name": "Infrastructure {n}", "stage": "TEST", "policy": "WARN" })),
-        asked("updateInfrastructure", S::Project, json!({ "infrastructureId": "$dev", "expectedRevision": "$devRevision", "policy": "WARN" })),
-        asked("createDeployment", S::Published, json!({ "infrastructureId": "$dev", "sourceObjectId": "$source", "name": "Deployment {n}" })),
-        asked("updateDeployment", S::Deployment, json!({ "deploymentId": "$deployment", "expectedRevision": 1, "sourceObjectId": "$source" })),
+        asked(
+            "createInfrastructure",
+            S::People,
+            json!({ "slug": "infra-{n}", "name": "Infrastructure {n}", "stage": "TEST", "policy": "WARN" }),
+        ),
+        asked(
+            "updateInfrastructure",
+            S::Project,
+            json!({ "infrastructureId": "$dev", "expectedRevision": "$devRevision", "policy": "WARN" }),
+        ),
+        asked(
+            "createDeployment",
+            S::Published,
+            json!({ "infrastructureId": "$dev", "sourceObjectId": "$source", "name": "Deployment {n}" }),
+        ),
+        asked(
+            "updateDeployment",
+            S::Deployment,
+            json!({ "deploymentId": "$deployment", "expectedRevision": 1, "sourceObjectId": "$source" }),
+        ),
         asked("deploy", S::Deployment, deployment.clone()),
         asked("reportDeploymentStatus", S::Deployment, json!({ "deploymentId": "$deployment", "status": "HEALTHY" })),
         asked("disableDeployment", S::Deployment, deployment.clone()),
@@ -337,14 +393,30 @@ pub fn mutations() -> Vec<Asked> {
 
 fn items() -> Vec<Asked> {
     use Stage as S;
-    let step = |item: &str, step: &str, revision: &str| json!({ "itemId": item, "step": step, "expectedRevision": revision });
-    let save = |fields: Value| json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": fields });
+    let step =
+        |item: &str, step: &str, revision: &str| json!({ "itemId": item, "step": step, "expectedRevision": revision });
+    let save =
+        |fields: Value| json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": fields });
     let about = |about, asked: Asked| Asked { about, ..asked };
     vec![
         asked("createGovernedProject", S::Project, json!({ "templateId": "$projectTemplate", "name": "Another {n}" })),
-        asked("createBusinessInitiative", S::Project, json!({ "templateId": "$initiativeTemplate", "name": "Another {n}" })),
-        about("a text", asked("updateItem", S::Project, save(json!([{ "key": "description", "value": { "text": "Churn" } }])))),
-        about("its reviewers", asked("updateItem", S::Project, save(json!([{ "key": "reviewers_business", "value": { "people": [{ "user": "$fin" }] } }])))),
+        asked(
+            "createBusinessInitiative",
+            S::Project,
+            json!({ "templateId": "$initiativeTemplate", "name": "Another {n}" }),
+        ),
+        about(
+            "a text",
+            asked("updateItem", S::Project, save(json!([{ "key": "description", "value": { "text": "Churn" } }]))),
+        ),
+        about(
+            "its reviewers",
+            asked(
+                "updateItem",
+                S::Project,
+                save(json!([{ "key": "reviewers_business", "value": { "people": [{ "user": "$fin" }] } }])),
+            ),
+        ),
         asked("startStep", S::Governed, step("$bundle", "review", "$bundleRevision")),
         asked("finishStep", S::Project, step("$project", "qualification", "$projectRevision")),
         asked("reopenStep", S::Project, step("$project", "exploration", "$projectRevision")),
@@ -359,8 +431,16 @@ fn reviews() -> Vec<Asked> {
     let sign_off = json!({ "signOffId": "$signOff" });
     let edit = json!({ "signOffId": "$signOff", "reviewId": "$feedback", "status": "MAJOR_ISSUE" });
     vec![
-        asked("requestFeedback", S::Review, json!({ "signOffId": "$signOff", "notify": [{ "group": "business", "users": ["$bea"] }] })),
-        asked("submitFeedback", S::Asked, json!({ "signOffId": "$signOff", "group": "business", "status": "APPROVED" })),
+        asked(
+            "requestFeedback",
+            S::Review,
+            json!({ "signOffId": "$signOff", "notify": [{ "group": "business", "users": ["$bea"] }] }),
+        ),
+        asked(
+            "submitFeedback",
+            S::Asked,
+            json!({ "signOffId": "$signOff", "group": "business", "status": "APPROVED" }),
+        ),
         asked("editFeedback", S::Given, edit),
         asked("deleteFeedback", S::Given, json!({ "signOffId": "$signOff", "reviewId": "$feedback" })),
         asked("requestFinalApproval", S::Given, json!({ "signOffId": "$signOff", "notify": ["$fin"] })),
@@ -387,12 +467,20 @@ fn identities() -> Vec<Asked> {
         people("createSourceNode", json!({ "slug": "made-{n}", "name": "Made {n}" })),
         people("createApiKey", json!({ "name": "Made {n}", "owner": { "node": "$node" }, "scopes": ["SYNC"] })),
         people("revokeApiKey", json!({ "apiKeyId": "$apiKey" })),
-        people("updateTenantSettings", json!({ "expectedRevision": "$tenantRevision", "requesterMayNotApprove": true })),
-        people("createTenant", json!({ "slug": "made-{n}", "name": "Made {n}", "administratorName": "Ada", "administratorEmail": "ada@made.example" })),
+        people(
+            "updateTenantSettings",
+            json!({ "expectedRevision": "$tenantRevision", "requesterMayNotApprove": true }),
+        ),
+        people(
+            "createTenant",
+            json!({ "slug": "made-{n}", "name": "Made {n}", "administratorName": "Ada", "administratorEmail": "ada@made.example" }),
+        ),
     ]
 }
 
 /// Every subscription.
 pub fn subscriptions() -> Vec<Asked> {
-    ["feedbackRequests", "reviewRequests", "events"].map(|field| asked(field, Stage::Nothing, json!({ "after": "$before" }))).into()
+    ["feedbackRequests", "reviewRequests", "events"]
+        .map(|field| asked(field, Stage::Nothing, json!({ "after": "$before" })))
+        .into()
 }
