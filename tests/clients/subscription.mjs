@@ -15,7 +15,9 @@ try {
 }
 finish();
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
 
 /// A client of one person, and what it heard.
 function listener(url, token) {
@@ -65,11 +67,11 @@ async function resumed(url, session) {
   const { cursor } = bea.heard[0];
   bea.client.terminate();
 
-  const renamed = await ann.once(
+  const made = await ann.once(
     "mutation ($input: CreateGovernedProjectInput!) { createGovernedProject(input: $input) { item { name } userErrors { code } } }",
     { input: { templateId: templates.data.templates.nodes[0].id, name: "Over the socket" } },
   );
-  same("a mutation over the socket", renamed.data.createGovernedProject.item?.name, "Over the socket");
+  same("a mutation over the socket", made.data.createGovernedProject.item?.name, "Over the socket");
 
   await walk.through("RequestFinalApproval");
   const returned = listener(url, walk.tokenOf("bea"));
