@@ -16,7 +16,7 @@ use countersign::{
         id::TenantId,
         identity::{ApiKey, Group, GroupChange, User, UserChange},
         item::NewItem,
-        policy::FieldException,
+        policy::{FieldException, Grants},
         state::State,
         template::{ItemType, TemplateStatus},
         text::{FieldKey, Name, Text},
@@ -613,7 +613,8 @@ fn what_happens_to_a_hidden_field_is_hidden() {
     let mut resolved = fixture::resolved(ACME);
     let reader = resolved.founding.roles.iter().find(|role| role.slug.as_str() == "reader").unwrap().id;
     let hidden = FieldKey::new("exploration_notes");
-    for grants in &mut resolved.founding.grants {
+    let of_projects = |grants: &&mut Grants| matches!(grants.item_type, None | Some(ItemType::GovernedProject));
+    for grants in resolved.founding.grants.iter_mut().filter(of_projects) {
         let of_reader = grants.roles.get_mut(&reader).into_iter();
         of_reader.for_each(|granted| {
             granted.field_exceptions.insert(hidden.clone(), FieldException { read: false, write: false });
