@@ -86,7 +86,7 @@ fn heading(row: &Asked) -> String {
 }
 
 /// The document of a query, with the arguments that are named and what tells how much is answered.
-fn question(schema: &Introspection, root: Root, name: &str, arguments: &Value) -> String {
+pub fn question(schema: &Introspection, root: Root, name: &str, arguments: &Value) -> String {
     let field = schema.root(root)[name];
     let named = list(&field["args"]).iter().filter(|argument| arguments.get(text(&argument["name"])).is_some());
     let (mut variables, mut passed) = (String::new(), String::new());

@@ -2,6 +2,7 @@
 //! once; of those who come at once exactly one wins.
 
 use super::{
+    access::question,
     client::{Answer, Caller},
     introspection::{Introspection, Root, list, text, written},
     operations::digest,
@@ -379,6 +380,90 @@ fn entitled(mutation: &str) -> &'static str {
     }
 }
 
+/// Inputs with the ids that the policy matrix has no need of.
+fn with_more_ids() -> Vec<Asked> {
+    let asked = |field, stage, arguments| Asked { field, about: "", stage, arguments };
+    let children = json!([{ "kind": "BUNDLE", "templateId": "$bundleTemplate" }]);
+    let rules = json!([{ "kind": "BUNDLE", "action": "GOVERN", "templateId": "$bundleTemplate" }]);
+    let govern = json!({ "sourceObjectId": "$inbox", "templateId": "$projectTemplate", "itemId": "$project",
+        "businessInitiativeId": "$initiative", "existingChildren": children, "futureChildren": rules });
+    let fields = json!([
+        { "key": "business_initiative", "value": { "item": "$initiative" } },
+        { "key": "owners", "value": { "people": [{ "user": "$bea" }, { "user": "$fin" }] } },
+    ]);
+    let grants = json!([{ "groupId": "$group", "grants": ["DEPLOY"] }]);
+    vec![
+        asked("governSourceObject", Stage::Project, govern),
+        asked("setChildRules", Stage::Project, json!({ "itemId": "$project", "expectedRevision": 0, "rules": rules })),
+        asked(
+            "updateItem",
+            Stage::Project,
+            json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": fields }),
+        ),
+        asked(
+            "createInfrastructure",
+            Stage::People,
+            json!({ "slug": "with-grants", "name": "With grants", "stage": "TEST", "policy": "WARN", "grants": grants }),
+        ),
+        asked(
+            "createApiKey",
+            Stage::People,
+            json!({ "name": "Ours", "owner": { "user": "$user" }, "scopes": ["USER_RIGHTS"] }),
+        ),
+    ]
+}
+
+/// Every id that a query takes, as `foreign_ids_are_nonsense` has it of mutations.
+async fn looked_up(
+    world: &World,
+    schema: &Introspection,
+    ours: &Names,
+    theirs: &Names,
+    found: &mut Vec<String>,
+) -> usize {
+    let first = |key: &str, value: Value| json!({ "first": 5, key: value });
+    let rows = [
+        ("node", json!({ "id": "$project" })),
+        ("node", json!({ "id": "$signOff" })),
+        ("node", json!({ "id": "$bea" })),
+        ("nodes", json!({ "ids": ["$source", "$deployment"] })),
+        ("timeline", first("itemId", json!("$bundle"))),
+        ("timeline", first("subjectId", json!("$deployment"))),
+        ("timeline", first("actorId", json!("$bea"))),
+        ("deployments", first("infrastructureId", json!("$dev"))),
+        ("governedItems", first("filter", json!({ "under": "$project" }))),
+        ("governedItems", first("filter", json!({ "templateId": ["$bundleTemplate"] }))),
+        ("governedItems", first("filter", json!({ "infrastructureId": "$dev" }))),
+    ];
+    let mut tried = 0;
+    for (name, arguments) in rows {
+        let (own, foreign) = (filled(&arguments, ours), filled(&arguments, theirs));
+        let document = question(schema, Root::Query, name, &own);
+        let mut ids = vec![];
+        for argument in list(&schema.root(Root::Query)[name]["args"]) {
+            let argument_name = text(&argument["name"]);
+            if let Some(value) = own.get(argument_name) {
+                schema.ids(&argument["type"], value, &format!("/{argument_name}"), &mut ids);
+            }
+        }
+        tried += ids.len();
+        for at in &ids {
+            let mut asked = own.clone();
+            *asked.pointer_mut(at).unwrap() = foreign.pointer(at).unwrap().clone();
+            let theirs = raw(&world.admin(), &document, &asked).await;
+            *asked.pointer_mut(at).unwrap() = json!("nonsense");
+            let nonsense = raw(&world.admin(), &document, &asked).await;
+            if theirs != nonsense {
+                found.push(format!("{name}{at}: {theirs} and {nonsense}"));
+            }
+            if raw(&world.admin(), &document, &own).await == theirs {
+                found.push(format!("{name}{at}: an id of our own is answered like a foreign one: {theirs}"));
+            }
+        }
+    }
+    tried
+}
+
 /// Every id in every input of every mutation, put in the place of a right one: another organisation's id of the
 /// same kind, nonsense, an id of another kind and one that nothing has; all four answer the same to the letter.
 #[tokio::test(flavor = "multi_thread")]
@@ -388,7 +473,8 @@ async fn foreign_ids_are_nonsense() {
     let mut found = vec![];
     let mut tried = 0;
     let mut situations: BTreeMap<Stage, [Names; 2]> = BTreeMap::new();
-    for (n, row) in mutations().into_iter().enumerate().filter(|(_, row)| !row.arguments.is_null()) {
+    let rows = mutations().into_iter().chain(with_more_ids());
+    for (n, row) in rows.enumerate().filter(|(_, row)| !row.arguments.is_null()) {
         if !situations.contains_key(&row.stage) {
             let ours = situate(&world, "acme", row.stage, 100 + n).await;
             let theirs = situate(&world, "globex", row.stage, 100 + n).await;
@@ -397,6 +483,8 @@ async fn foreign_ids_are_nonsense() {
         let [ours, theirs] = &situations[&row.stage];
         tried += compare(&world, &schema, &row, ours, theirs, &mut found).await;
     }
+    let [ours, theirs] = &situations[&Stage::Deployment];
+    tried += looked_up(&world, &schema, ours, theirs, &mut found).await;
     assert!(found.is_empty(), "ids that are told apart, or left a trace:\n  {}", found.join("\n  "));
     assert!(tried > 50, "only {tried} ids were tried");
     world.end().await;

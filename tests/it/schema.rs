@@ -126,8 +126,8 @@ fn connections(schema: &Introspection) -> Vec<String> {
                 let arguments: BTreeSet<_> =
                     list(&field["args"]).iter().map(|argument| text(&argument["name"])).collect();
                 // The event log is read forwards: its twin is a subscription.
-                let is_log = innermost(&field["type"]) == "EventConnection";
-                let wanted: &[&str] = if is_log { &["first", "after"] } else { &["first", "after", "last", "before"] };
+                let wanted: &[&str] =
+                    if field["name"] == "events" { &["first", "after"] } else { &["first", "after", "last", "before"] };
                 for wanted in wanted.iter().filter(|wanted| !arguments.contains(*wanted)) {
                     found.push(format!("{name}.{} is a connection without `{wanted}`", text(&field["name"])));
                 }
