@@ -86,7 +86,7 @@ fn heading(row: &Asked) -> String {
 }
 
 /// The document of a query, with the arguments that are named and what tells how much is answered.
-fn question(schema: &Introspection, root: Root, name: &str, arguments: &Value) -> String {
+pub fn question(schema: &Introspection, root: Root, name: &str, arguments: &Value) -> String {
     let field = schema.root(root)[name];
     let named = list(&field["args"]).iter().filter(|argument| arguments.get(text(&argument["name"])).is_some());
     let (mut variables, mut passed) = (String::new(), String::new());
@@ -147,7 +147,9 @@ async fn asked(world: &World, schema: &Introspection, rows: Vec<Asked>) -> Rows 
 
 /// The situation in which all queries are asked.
 async fn everything(world: &World) -> Names {
+    let newest = world.admin().ask("{ timeline(first: 1) { nodes { cursor } } }", json!({})).await;
     let mut names = situate(world, "acme", Stage::Approval, 1).await;
+    names.insert("before".to_owned(), newest.at("/timeline/nodes/0/cursor"));
     for (name, stage, of) in [
         ("waiting", Stage::Project, "inbox"),
         ("hidden", Stage::Hidden, "inbox"),

@@ -155,7 +155,8 @@ impl Answer {
 
     /// The code of the first error, or of the first user error: what stopped the operation.
     pub fn code(&self) -> String {
-        let error = self.body.pointer("/errors/0/extensions/code").and_then(Value::as_str);
+        let error = self.body.pointer("/errors/0");
+        let error = error.map(|error| error["extensions"]["code"].as_str().unwrap_or("an error without a code"));
         error.map(str::to_owned).or_else(|| self.user_errors().into_iter().next()).unwrap_or_else(|| "ok".to_owned())
     }
 

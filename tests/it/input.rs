@@ -2,6 +2,7 @@
 //! once; of those who come at once exactly one wins.
 
 use super::{
+    access::question,
     client::{Answer, Caller},
     introspection::{Introspection, Root, list, text, written},
     operations::digest,
@@ -27,6 +28,9 @@ fn document(schema: &Introspection, mutation: &str) -> String {
 /// One bad input: who sends it, the operation, the input, and the code that it gets.
 type Bad = (&'static str, &'static str, Value, &'static str);
 
+/// What the schema itself does not take: refused before, or as, the value is read.
+const MALFORMED: &str = "GRAPHQL_VALIDATION_FAILED or BAD_REQUEST";
+
 /// Sends each, and sees after each that nothing was committed.
 async fn refused(stage: Stage, rows: fn(&Names) -> Vec<Bad>) {
     let world = World::new().await;
@@ -37,7 +41,7 @@ async fn refused(stage: Stage, rows: fn(&Names) -> Vec<Bad>) {
     for (who, mutation, input, code) in rows(&names) {
         let input = filled(&input, &names);
         let answer = ask(&schema, &world.acme(who), mutation, &input).await;
-        if answer.code() != code {
+        if !code.split(" or ").any(|code| code == answer.code()) {
             wrong.push(format!("{mutation} {:.150} → {}, not {code}", input.to_string(), answer.code()));
         }
         if world.position("acme").await != before {
@@ -120,12 +124,12 @@ async fn comments_of_reviews() {
         let of_group = |group: &str| json!({ "signOffId": "$signOff", "group": group, "status": "APPROVED" });
         rows.extend([
             ("bea", "submitFeedback", of_group("no_such_group"), "UNKNOWN_FEEDBACK_GROUP"),
-            ("bea", "submitFeedback", of_group(&"g".repeat(5_000)), "UNKNOWN_FEEDBACK_GROUP"),
+            ("bea", "submitFeedback", of_group(&"g".repeat(5_000)), "KEY_NOT_ALLOWED"),
             ("bea", "submitFeedback", of_group("risk_compliance"), "NOT_A_REVIEWER"),
             ("bea", "editFeedback", json!({ "signOffId": "$signOff", "reviewId": "nonsense", "status": "APPROVED" }), "UNKNOWN_FEEDBACK"),
             ("bea", "deleteFeedback", json!({ "signOffId": "$signOff", "reviewId": "$signOff" }), "UNKNOWN_FEEDBACK"),
             ("fin", "decide", json!({ "signOffId": "$signOff", "decision": "APPROVED" }), "FINAL_APPROVAL_NOT_REQUESTED"),
-            ("fin", "decide", json!({ "signOffId": "$signOff", "decision": "PERHAPS" }), "GRAPHQL_VALIDATION_FAILED"),
+            ("fin", "decide", json!({ "signOffId": "$signOff", "decision": "PERHAPS" }), MALFORMED),
         ]);
         rows
     })
@@ -147,7 +151,7 @@ async fn decisions() {
         rows.extend([
             ("fin", "decide", decide(("expectedDigest", json!(digest("other content")))), "CONTENT_CHANGED"),
             ("fin", "decide", decide(("expectedDigest", json!("nonsense"))), "CONTENT_CHANGED"),
-            ("fin", "decide", decide(("actor", json!("ann"))), "GRAPHQL_VALIDATION_FAILED"),
+            ("fin", "decide", decide(("actor", json!("ann"))), MALFORMED),
             ("ann", "requestFeedback", json!({ "signOffId": "$signOff" }), "FINAL_APPROVAL_ALREADY_REQUESTED"),
             ("ann", "requestFinalApproval", json!({ "signOffId": "$signOff" }), "FINAL_APPROVAL_ALREADY_REQUESTED"),
             ("ann", "resetSignOff", json!({ "signOffId": "$signOff" }), "INVALID_TRANSITION"),
@@ -201,9 +205,9 @@ async fn values_of_fields() {
             (set("business_initiative", json!({ "item": "$bundle" })), "WRONG_ITEM_TYPE"),
             (set("owners", json!({ "people": [{ "user": "nonsense" }] })), "UNKNOWN_PERSON"),
             (set("owners", json!({ "people": [{ "group": "$bea" }] })), "UNKNOWN_PERSON"),
-            (set("description", json!({ "text": "a", "integer": 1 })), "GRAPHQL_VALIDATION_FAILED"),
-            (set("sensitive_data", json!({ "boolean": "yes" })), "GRAPHQL_VALIDATION_FAILED"),
-            (set("value_score", json!({ "integer": 1e30 })), "GRAPHQL_VALIDATION_FAILED"),
+            (set("description", json!({ "text": "a", "integer": 1 })), MALFORMED),
+            (set("sensitive_data", json!({ "boolean": "yes" })), MALFORMED),
+            (set("value_score", json!({ "integer": 1e30 })), MALFORMED),
             (save(json!([{ "key": "description" }, { "key": "description" }])), "FIELD_NAMED_TWICE"),
             (
                 save(json!([{ "key": "description", "value": { "text": "fine" } }, { "key": "nowhere" }])),
@@ -223,13 +227,13 @@ async fn values_of_fields() {
         rows.extend([
             ("ann", "updateItem", moves(51), "TOO_MANY_MOVES"),
             ("ann", "startStep", step("no_such_step", current.clone()), "UNKNOWN_STEP"),
-            ("ann", "startStep", step(&"s".repeat(10_000), current.clone()), "UNKNOWN_STEP"),
-            ("ann", "startStep", step("delivery", current.clone()), "STEP_OUT_OF_ORDER"),
+            ("ann", "startStep", step(&"s".repeat(10_000), current.clone()), "KEY_NOT_ALLOWED"),
+            ("ann", "startStep", step("delivery", current.clone()), "STEP_ALREADY_ONGOING"),
             ("ann", "finishStep", step("delivery", current.clone()), "STEP_NOT_ONGOING"),
             ("ann", "finishStep", step("qualification", json!(1)), "REVISION_CONFLICT"),
             ("ann", "finishStep", step("qualification", json!(0)), "REVISION_CONFLICT"),
             ("ann", "finishStep", step("qualification", json!(99)), "REVISION_CONFLICT"),
-            ("ann", "finishStep", step("qualification", json!(-1)), "GRAPHQL_VALIDATION_FAILED"),
+            ("ann", "finishStep", step("qualification", json!(-1)), MALFORMED),
             ("ann", "deleteItem", json!({ "itemId": "$project", "expectedRevision": 1 }), "REVISION_CONFLICT"),
             (
                 "ann",
@@ -279,7 +283,7 @@ async fn people_and_infrastructures() {
             ("admin", "createApiKey", key(json!({ "user": "$user" }), json!(["SYNC"]), Value::Null), "SCOPE_NEEDS_NODE"),
             ("admin", "createApiKey", key(node.clone(), json!(["USER_RIGHTS"]), Value::Null), "SCOPE_NEEDS_USER"),
             ("admin", "createApiKey", key(node.clone(), json!(["SYNC"]), json!("2020-01-01T00:00:00Z")), "EXPIRY_PAST"),
-            ("admin", "createApiKey", key(node, json!(["SYNC"]), json!("soon")), "GRAPHQL_VALIDATION_FAILED"),
+            ("admin", "createApiKey", key(node, json!(["SYNC"]), json!("soon")), MALFORMED),
             ("admin", "updateTenantSettings", json!({ "expectedRevision": 99, "requesterMayNotApprove": true }), "REVISION_CONFLICT"),
             ("admin", "setInstanceRules", json!({ "expectedRevision": 99, "rules": [] }), "REVISION_CONFLICT"),
             ("admin", "createInfrastructure", infrastructure("two words"), "KEY_NOT_ALLOWED"),
@@ -376,6 +380,90 @@ fn entitled(mutation: &str) -> &'static str {
     }
 }
 
+/// Inputs with the ids that the policy matrix has no need of.
+fn with_more_ids() -> Vec<Asked> {
+    let asked = |field, stage, arguments| Asked { field, about: "", stage, arguments };
+    let children = json!([{ "kind": "BUNDLE", "templateId": "$bundleTemplate" }]);
+    let rules = json!([{ "kind": "BUNDLE", "action": "GOVERN", "templateId": "$bundleTemplate" }]);
+    let govern = json!({ "sourceObjectId": "$inbox", "templateId": "$projectTemplate", "itemId": "$project",
+        "businessInitiativeId": "$initiative", "existingChildren": children, "futureChildren": rules });
+    let fields = json!([
+        { "key": "business_initiative", "value": { "item": "$initiative" } },
+        { "key": "owners", "value": { "people": [{ "user": "$bea" }, { "user": "$fin" }] } },
+    ]);
+    let grants = json!([{ "groupId": "$group", "grants": ["DEPLOY"] }]);
+    vec![
+        asked("governSourceObject", Stage::Project, govern),
+        asked("setChildRules", Stage::Project, json!({ "itemId": "$project", "expectedRevision": 0, "rules": rules })),
+        asked(
+            "updateItem",
+            Stage::Project,
+            json!({ "itemId": "$project", "expectedRevision": "$projectRevision", "fields": fields }),
+        ),
+        asked(
+            "createInfrastructure",
+            Stage::People,
+            json!({ "slug": "with-grants", "name": "With grants", "stage": "TEST", "policy": "WARN", "grants": grants }),
+        ),
+        asked(
+            "createApiKey",
+            Stage::People,
+            json!({ "name": "Ours", "owner": { "user": "$user" }, "scopes": ["USER_RIGHTS"] }),
+        ),
+    ]
+}
+
+/// Every id that a query takes, as `foreign_ids_are_nonsense` has it of mutations.
+async fn looked_up(
+    world: &World,
+    schema: &Introspection,
+    ours: &Names,
+    theirs: &Names,
+    found: &mut Vec<String>,
+) -> usize {
+    let first = |key: &str, value: Value| json!({ "first": 5, key: value });
+    let rows = [
+        ("node", json!({ "id": "$project" })),
+        ("node", json!({ "id": "$signOff" })),
+        ("node", json!({ "id": "$bea" })),
+        ("nodes", json!({ "ids": ["$source", "$deployment"] })),
+        ("timeline", first("itemId", json!("$bundle"))),
+        ("timeline", first("subjectId", json!("$deployment"))),
+        ("timeline", first("actorId", json!("$bea"))),
+        ("deployments", first("infrastructureId", json!("$dev"))),
+        ("governedItems", first("filter", json!({ "under": "$project" }))),
+        ("governedItems", first("filter", json!({ "templateId": ["$bundleTemplate"] }))),
+        ("governedItems", first("filter", json!({ "infrastructureId": "$dev" }))),
+    ];
+    let mut tried = 0;
+    for (name, arguments) in rows {
+        let (own, foreign) = (filled(&arguments, ours), filled(&arguments, theirs));
+        let document = question(schema, Root::Query, name, &own);
+        let mut ids = vec![];
+        for argument in list(&schema.root(Root::Query)[name]["args"]) {
+            let argument_name = text(&argument["name"]);
+            if let Some(value) = own.get(argument_name) {
+                schema.ids(&argument["type"], value, &format!("/{argument_name}"), &mut ids);
+            }
+        }
+        tried += ids.len();
+        for at in &ids {
+            let mut asked = own.clone();
+            *asked.pointer_mut(at).unwrap() = foreign.pointer(at).unwrap().clone();
+            let theirs = raw(&world.admin(), &document, &asked).await;
+            *asked.pointer_mut(at).unwrap() = json!("nonsense");
+            let nonsense = raw(&world.admin(), &document, &asked).await;
+            if theirs != nonsense {
+                found.push(format!("{name}{at}: {theirs} and {nonsense}"));
+            }
+            if raw(&world.admin(), &document, &own).await == theirs {
+                found.push(format!("{name}{at}: an id of our own is answered like a foreign one: {theirs}"));
+            }
+        }
+    }
+    tried
+}
+
 /// Every id in every input of every mutation, put in the place of a right one: another organisation's id of the
 /// same kind, nonsense, an id of another kind and one that nothing has; all four answer the same to the letter.
 #[tokio::test(flavor = "multi_thread")]
@@ -385,7 +473,8 @@ async fn foreign_ids_are_nonsense() {
     let mut found = vec![];
     let mut tried = 0;
     let mut situations: BTreeMap<Stage, [Names; 2]> = BTreeMap::new();
-    for (n, row) in mutations().into_iter().enumerate().filter(|(_, row)| !row.arguments.is_null()) {
+    let rows = mutations().into_iter().chain(with_more_ids());
+    for (n, row) in rows.enumerate().filter(|(_, row)| !row.arguments.is_null()) {
         if !situations.contains_key(&row.stage) {
             let ours = situate(&world, "acme", row.stage, 100 + n).await;
             let theirs = situate(&world, "globex", row.stage, 100 + n).await;
@@ -394,6 +483,8 @@ async fn foreign_ids_are_nonsense() {
         let [ours, theirs] = &situations[&row.stage];
         tried += compare(&world, &schema, &row, ours, theirs, &mut found).await;
     }
+    let [ours, theirs] = &situations[&Stage::Deployment];
+    tried += looked_up(&world, &schema, ours, theirs, &mut found).await;
     assert!(found.is_empty(), "ids that are told apart, or left a trace:\n  {}", found.join("\n  "));
     assert!(tried > 50, "only {tried} ids were tried");
     world.end().await;
@@ -411,6 +502,8 @@ async fn compare(
     let of_type = &list(&schema.root(Root::Mutation)[row.field]["args"])[0]["type"];
     let mut ids = vec![];
     schema.ids(of_type, &input, "", &mut ids);
+    // Whoever is asked in vain is a warning, not a refusal: see the next test.
+    ids.retain(|at| !at.starts_with("/notify"));
     let caller = world.acme(entitled(row.field));
     for at in &ids {
         let own = text(input.pointer(at).unwrap());
@@ -430,15 +523,28 @@ async fn compare(
         if let Some(other) = answers.iter().find(|answer| *answer != first) {
             found.push(format!("{}{at}: {first} and {other}", row.field));
         }
-        // A reviewer who does not exist is named in vain: that is a warning, and the request goes out.
-        let code = serde_json::from_str::<Value>(first).unwrap();
-        let done = code.get("errors").is_none() && code["data"][row.field]["userErrors"] == json!([]);
-        let warned = at.starts_with("/notify");
-        if done != warned || (!warned && world.position("acme").await != before) {
+        let answer = serde_json::from_str::<Value>(first).unwrap();
+        let done = answer.get("errors").is_none() && answer["data"][row.field]["userErrors"] == json!([]);
+        if done || world.position("acme").await != before {
             found.push(format!("{}{at}: was done: {first}", row.field));
         }
     }
     ids.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_asked_in_vain_is_a_warning() {
+    let world = World::new().await;
+    let theirs = situate(&world, "globex", Stage::Review, 1).await;
+    let mut messages = vec![];
+    for (n, id) in [text(&theirs["bea"]), "nonsense"].into_iter().enumerate() {
+        let ours = situate(&world, "acme", Stage::Review, n).await;
+        let asked =
+            world.ann().request_feedback(text(&ours["signOff"]), json!([{ "group": "business", "users": [id] }])).await;
+        messages.push(asked.at("/requestFeedback/warnings/0/message"));
+    }
+    assert_eq!(messages[0], messages[1], "somebody of another organisation is nobody");
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,7 +79,6 @@ async fn did(caller: &Caller, name: &str, input: Value, shown: &str) -> Value {
     let kind = match name {
         "startStep" => "StepInput".to_owned(),
         "abandonSignOff" => "SignOffInput".to_owned(),
-        "disableDeployment" => "DeploymentInput".to_owned(),
         _ => kind,
     };
     let query =
@@ -311,6 +310,7 @@ pub fn queries() -> Vec<Asked> {
         about("templates", "drafts", json!({ "status": "DRAFT" })),
         of("timeline", json!({ "first": 100, "itemId": "$bundle" })),
     ];
+    all.push(of("events", json!({ "first": 100, "after": "$before" })));
     for list in [
         "governedProjects",
         "businessInitiatives",
@@ -323,7 +323,6 @@ pub fn queries() -> Vec<Asked> {
         "groups",
         "sourceNodes",
         "apiKeys",
-        "events",
     ] {
         all.push(of(list, whole.clone()));
     }
