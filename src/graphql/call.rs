@@ -2,15 +2,12 @@
 //! Never holds a rule, and never names a noun.
 
 use super::{
-    error::{UserError, denied, failed},
+    error::{UserError, failed},
     id::EventCursor,
 };
 use crate::{
     app::{App, Call, Committed, Cursor, Failed, PageRequest},
-    domain::{
-        access::{Denied, Viewer},
-        receipt::Idempotency,
-    },
+    domain::{access::Viewer, receipt::Idempotency},
     store::Snapshot,
 };
 use async_graphql::{Context, Result, Value};
@@ -21,12 +18,12 @@ use tokio::sync::OnceCell;
 
 /// Who sent the request, and the one version that all of its answer shows.
 pub(super) struct Asker {
-    viewer: Result<Arc<Viewer>, Denied>,
+    viewer: Result<Arc<Viewer>, Failed>,
     snapshot: OnceCell<Snapshot>,
 }
 
 impl Asker {
-    pub(super) fn new(viewer: Result<Arc<Viewer>, Denied>) -> Self {
+    pub(super) fn new(viewer: Result<Arc<Viewer>, Failed>) -> Self {
         Self { viewer, snapshot: OnceCell::new() }
     }
 }
@@ -41,7 +38,7 @@ pub(super) fn app<'c>(ctx: &Context<'c>) -> &'c App {
 /// # Errors
 /// UNAUTHENTICATED without a credential, or with one that is ended or not valid.
 pub(super) fn viewer(ctx: &Context<'_>) -> Result<Arc<Viewer>> {
-    ctx.data_unchecked::<Asker>().viewer.clone().map_err(denied)
+    ctx.data_unchecked::<Asker>().viewer.clone().map_err(failed)
 }
 
 /// The version that the whole answer shows.

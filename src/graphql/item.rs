@@ -17,7 +17,7 @@ use super::{
     timeline::{self, EventConnection},
 };
 use crate::{
-    app::Seen,
+    app::{EventsAsked, Seen},
     domain::{
         item::{self, DeletionPreview},
         record::Kind,
@@ -237,8 +237,12 @@ impl GovernedItem {
         ctx: &Context<'_>,
         #[graphql(desc = "The first so many events: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
         #[graphql(desc = "Events after this cursor.")] after: Option<EventCursor>,
+        #[graphql(desc = "The last so many events: 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Events before this cursor.")] before: Option<EventCursor>,
     ) -> Option<Result<EventConnection>> {
-        Some(timeline::of_item(ctx, &self.0, first, after).await)
+        let (after, before) = (after.map(Into::into), before.map(Into::into));
+        let asked = EventsAsked { first, last, after, before, ..EventsAsked::default() };
+        Some(timeline::of_item(ctx, &self.0, asked).await)
     }
 
     /// What its deletion would take along; needs the right to delete it.

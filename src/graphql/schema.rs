@@ -22,7 +22,7 @@ use super::{
     timeline::TimelineQuery,
 };
 use crate::{
-    app::App,
+    app::{App, Failed},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
@@ -103,18 +103,18 @@ impl Api {
     /// The API for a socket that presented this credential.
     ///
     /// # Errors
-    /// `Unauthenticated` when a credential was presented that is not valid.
-    pub async fn connection(&self, credential: Option<&str>) -> Result<ApiConnection, Denied> {
+    /// `Unauthenticated` when a credential was presented that is not valid; a fault when it could not be checked.
+    pub async fn connection(&self, credential: Option<&str>) -> Result<ApiConnection, Failed> {
         if credential.is_some() {
             self.viewer(credential).await?;
         }
         Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into) })
     }
 
-    async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Denied> {
+    async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Failed> {
         match credential {
-            None => Err(Denied::Unauthenticated),
-            Some(credential) => self.app.authenticate(credential).await.map_err(|_| Denied::Unauthenticated),
+            None => Err(Denied::Unauthenticated.into()),
+            Some(credential) => self.app.authenticate(credential).await,
         }
     }
 }

@@ -541,7 +541,7 @@ async fn history_outlives_what_it_tells_of() {
     let mut after = of_bundle().await;
     let told: Vec<_> = after.split_off(before.len()).into_iter().map(|(_, kind)| kind).collect();
     assert_eq!(after, before, "nothing of it is gone");
-    assert_eq!(told, ["ITEM_DELETED", "SOURCE_OBJECT_UNGOVERNED"]);
+    assert_eq!(told, ["ITEM_DELETED", "SOURCE_OBJECT_UNGOVERNED", "VALIDATION_CHANGED"]);
     let eve = hall.response("eve", TIMELINE, json!({ "item": story.bundle })).await;
     let nonsense = hall.response("eve", TIMELINE, json!({ "item": "nonsense" })).await;
     assert_eq!(eve, nonsense, "to Eve it has never been");
@@ -613,7 +613,7 @@ fn what_happens_to_a_hidden_field_is_hidden() {
     let mut resolved = fixture::resolved(ACME);
     let reader = resolved.founding.roles.iter().find(|role| role.slug.as_str() == "reader").unwrap().id;
     let hidden = FieldKey::new("exploration_notes");
-    let of_projects = |grants: &&mut Grants| grants.item_type == Some(ItemType::GovernedProject);
+    let of_projects = |grants: &&mut Grants| matches!(grants.item_type, None | Some(ItemType::GovernedProject));
     for grants in resolved.founding.grants.iter_mut().filter(of_projects) {
         let of_reader = grants.roles.get_mut(&reader).into_iter();
         of_reader.for_each(|granted| {

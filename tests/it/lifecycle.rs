@@ -104,7 +104,7 @@ async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, sto
     builder
         .create_project(&world.admin_template("Old standard", "ARCHIVED").await, "Late")
         .await
-        .refused("TEMPLATE_NOT_ACTIVE");
+        .refused("UNKNOWN_OBJECT");
     assert_eq!(builder.registry("governedProjects", Value::Null).await, Vec::<Value>::new(), "nothing was created");
     let created = builder.create_project(template, "AN Governance Lifecycle").await;
     story.project = created.text("/createGovernedProject/item/id");
