@@ -293,6 +293,40 @@ async fn a_live_stream_hears_each_event_once_in_order() {
     assert_eq!(poll(&mut live).await, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_while_many_write_and_a_reader_comes_and_goes() {
+    let hall = Arc::new(Hall::new().await);
+    let template = hall.template("GOVERNED_PROJECT").await;
+    let begin = hall.log("ann", 100).await.pop().unwrap().0;
+    let mut reader = hall.replays("ann", EVENTS, json!({ "after": begin })).await;
+    let writers = (0..8).map(|writer| {
+        let (hall, template) = (Arc::clone(&hall), template.clone());
+        tokio::spawn(async move {
+            for n in 0..20 {
+                let input = json!({ "templateId": template, "name": format!("{writer}-{n}"), "fields": [
+                    { "key": "description", "value": { "text": "One of many" } } ] });
+                hall.does("ann", "createGovernedProject", "CreateGovernedProjectInput", "item { id }", input).await;
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut heard = vec![];
+    while heard.len() < 320 {
+        let found = edge(&next(&mut reader).await);
+        if heard.len() % 7 == 6 {
+            reader = hall.replays("ann", EVENTS, json!({ "after": found.0 })).await;
+        }
+        heard.push(found);
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(poll(&mut reader).await, None);
+    let mut log = hall.log("ann", 100).await;
+    let from = log.iter().position(|(cursor, _)| *cursor == begin).unwrap();
+    assert_eq!(heard, log.split_off(from + 1));
+}
+
 #[tokio::test]
 async fn a_mutations_cursor_begins_behind_all_of_it() {
     let hall = Hall::new().await;
