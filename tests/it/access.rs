@@ -17,9 +17,12 @@ use std::{
 };
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
+/// Finds a caller in a world.
+type Casting = fn(&World) -> Caller;
+
 /// The kinds of caller, from those who may least to those who may most, and who of the fixtures stands for them.
 /// Refused callers come first, so that a situation is only made anew once somebody has changed it.
-const CALLERS: [(&str, fn(&World) -> Caller); 15] = [
+const CALLERS: [(&str, Casting); 15] = [
     ("anonymous", |world| world.stranger()),
     ("other tenant's admin", |world| world.globex("admin")),
     ("platform operator", |world| world.operator()),

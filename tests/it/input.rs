@@ -475,7 +475,7 @@ async fn foreign_ids_are_nonsense() {
     let mut situations: BTreeMap<Stage, [Names; 2]> = BTreeMap::new();
     let rows = mutations().into_iter().chain(with_more_ids());
     for (n, row) in rows.enumerate().filter(|(_, row)| !row.arguments.is_null()) {
-        if !situations.contains_key(&row.stage) {
+        if situations.get(&row.stage).is_none() {
             let ours = situate(&world, "acme", row.stage, 100 + n).await;
             let theirs = situate(&world, "globex", row.stage, 100 + n).await;
             situations.insert(row.stage, [ours, theirs]);
@@ -617,7 +617,7 @@ async fn of_those_who_come_at_once_one_wins() {
         let before = world.position("acme").await;
         let decide = |n: usize| {
             let (fin, sign_off) = (fin.clone(), sign_off.clone());
-            async move { fin.decide(&sign_off, if n % 2 == 0 { "APPROVED" } else { "REJECTED" }, "").await }
+            async move { fin.decide(&sign_off, if n.is_multiple_of(2) { "APPROVED" } else { "REJECTED" }, "").await }
         };
         assert_eq!(at_once((0..16).map(decide)).await, outcomes(1, "ALREADY_DECIDED", 15));
         assert_eq!(world.position("acme").await, before + 1, "one decision, one commit");
