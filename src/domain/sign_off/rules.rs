@@ -75,6 +75,10 @@ impl Outcome for RequestedFeedback {
 impl Resource for SignOff {
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
         let item = view.state().item(self.item).ok_or(Denied::NotFound)?;
+        // A node sees where its object's review has come to, not what the reviewers said.
+        if !view.rights(item)?.may_read() {
+            return Err(Denied::NotFound);
+        }
         match need {
             Need::Member => item.may(Need::Read, view).map(|_| Basis::Membership),
             Need::Read | Need::Write | Need::Delete => item.may(need, view),
