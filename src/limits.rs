@@ -147,3 +147,6 @@ pub const EVENT_PAGE_COMMITS_MAX: usize = 10_000;
 
 /// After how much silence a subscriber is told how far the log has been read, in seconds.
 pub const EVENT_CHECKPOINT_SECONDS: u64 = 30;
+
+/// How long closing the store waits for its last reader, in milliseconds; without it the next start checks more.
+pub const STORE_CLOSE_MILLISECONDS_MAX: u64 = 2_000;

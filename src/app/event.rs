@@ -15,6 +15,7 @@ use crate::{
         action::Action,
         event::{Event, EventKind},
         id::ItemId,
+        identity::Session,
         time::Timestamp,
     },
     store::{Entry, Snapshot},
@@ -179,9 +180,12 @@ impl App {
     /// `Unauthenticated`, or a fault.
     async fn standing(&self, viewer: &Arc<Viewer>) -> Result<Snapshot, Failed> {
         let snapshot = self.snapshot(viewer).await?;
-        let now = self.store.clock().now();
-        let end = snapshot.view().caller()?.key.and_then(|key| key.expires_at);
-        if end.is_some_and(|end| end <= now) {
+        let view = snapshot.view();
+        // What ends by itself ends without a commit.
+        let session = viewer.session().map(|session| view.readable::<Session>(session)).transpose()?;
+        let key = view.caller()?.key.and_then(|key| key.expires_at);
+        let end = session.map(|session| session.expires_at).or(key);
+        if end.is_some_and(|end| end <= self.store.clock().now()) {
             return Err(Denied::Unauthenticated.into());
         }
         Ok(snapshot)

@@ -82,7 +82,7 @@ impl ItemFilter {
             && self.sign_off_status.as_ref().is_none_or(|statuses| has_status(item, statuses))
             && self.under.is_none_or(|parent| is_under(item, parent))
             && self.archived.is_none_or(|archived| archived != item.is_live())
-            && self.has_deployments.is_none_or(|has| has == !deployments().is_empty())
+            && self.has_deployments.is_none_or(|has| has != deployments().is_empty())
             && self
                 .infrastructure
                 .is_none_or(|on| deployments().iter().any(|deployment| deployment.infrastructure == on))

@@ -3,6 +3,7 @@
 
 use super::{
     DemoArguments,
+    machine::{counting_machine, machine},
     serve::{Started, say, start},
 };
 use crate::{
@@ -11,7 +12,11 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// The steps of the tutorial, which README and playground share.
 const WALKTHROUGH: &str = include_str!("../../fixtures/walkthrough.json");
@@ -30,6 +35,34 @@ struct Directory {
     temporary: bool,
 }
 
+impl Directory {
+    /// The one that was named, or a new one that is removed at the end.
+    fn of(named: Option<&Path>) -> io::Result<Self> {
+        if let Some(path) = named {
+            return Ok(Self { path: path.to_path_buf(), temporary: false });
+        }
+        let temporary = std::env::temp_dir();
+        for number in 0..1_000 {
+            let path = temporary.join(format!("countersign-demo-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                // What an earlier process of the same number left behind is neither used nor removed.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|()| Self { path, temporary: true }),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Whether nothing was ever kept here.
+    fn is_fresh(&self) -> io::Result<bool> {
+        match std::fs::read_dir(&self.path) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Drop for Directory {
     fn drop(&mut self) {
         if self.temporary {
@@ -44,15 +77,11 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Box<dyn Error>> {
     if !arguments.listen.ip().is_loopback() {
         return Err("the demo signs everyone in, so it listens on this machine only: use --listen 127.0.0.1:0".into());
     }
-    let directory = match &arguments.data_dir {
-        Some(path) => Directory { path: path.clone(), temporary: false },
-        None => {
-            let path = std::env::temp_dir().join(format!("countersign-demo-{}", std::process::id()));
-            Directory { path, temporary: true }
-        }
-    };
+    let directory = Directory::of(arguments.data_dir.as_deref())?;
+    // The walk-through shows ids; on a fresh directory they are the ones that its steps meet.
+    let machine = if directory.is_fresh()? { counting_machine() } else { machine() };
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(arguments.listen, &directory.path).await?;
+        let started = start(arguments.listen, &directory.path, machine).await?;
         let everyone = sign_in(&started).await?;
         let base = format!("http://{}", started.address);
         say(&if arguments.json { everyone.json(&base).to_string() } else { everyone.sentences(&base) });

@@ -5,7 +5,12 @@ use super::{
     ServeArguments,
     machine::{asked_to_end, machine},
 };
-use crate::{app::App, graphql::Api, http, store::Store};
+use crate::{
+    app::App,
+    graphql::Api,
+    http,
+    store::{Machine, Store},
+};
 use std::{error::Error, io::Write, net::SocketAddr, path::Path};
 use tokio::net::TcpListener;
 
@@ -19,9 +24,9 @@ pub(super) struct Started {
 }
 
 /// Opens the store and the port; nothing is answered yet.
-pub(super) async fn start(listen: SocketAddr, data_dir: &Path) -> Result<Started, Box<dyn Error>> {
+pub(super) async fn start(listen: SocketAddr, data_dir: &Path, machine: Machine) -> Result<Started, Box<dyn Error>> {
     let path = data_dir.to_path_buf();
-    let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine())).await??;
+    let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine)).await??;
     let app = App::open(store.clone()).await?;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
@@ -47,7 +52,7 @@ pub(super) fn say(text: &str) {
 /// Serves a data directory.
 pub(super) fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(arguments.listen, &arguments.data_dir).await?;
+        let started = start(arguments.listen, &arguments.data_dir, machine()).await?;
         let base = format!("http://{}", started.address);
         let links = started.app.first_links().await?;
         if arguments.json {

@@ -23,7 +23,8 @@ pub(in crate::domain) fn of_sources(draft: &mut Draft, before: &State, sources: 
     let after = draft.next();
     for id in sources {
         let Some(source) = after.source_object(*id) else { continue };
-        let item = source.item();
+        // What ends with its item is told where the item's history stands.
+        let item = source.item().or_else(|| before.source_object(*id).and_then(|source| source.item()));
         let new = validation(after, source);
         let old = before.source_object(*id).map(|source| validation(before, source));
         if let Some(old) = old.filter(|old| *old != new) {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// What finds records by something else than their id.
 #[derive(Clone, Default)]
-pub struct Indexes {
+pub(in crate::domain) struct Indexes {
     tenants_by_slug: OrdMap<Slug, TenantId>,
     users_by_email: OrdMap<Arc<str>, UserId>,
     sessions_of: OrdSet<(UserId, SessionId)>,

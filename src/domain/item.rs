@@ -9,6 +9,7 @@ use super::{
     action::{Need, ReadItem},
     field::{FieldValue, Fields},
     id::{ItemId, TemplateId, UserId},
+    identity::Scope,
     policy::Rights,
     refusal::Refusal,
     state::State,
@@ -112,10 +113,11 @@ impl Item {
 impl Resource for Item {
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
         let rights = view.rights(self)?;
-        let node = view.caller()?.any_node();
+        // A node that may ask for the status of its own objects reads the items that govern them, and no more.
+        let node = view.caller()?.node(Scope::ReadStatus);
         let own = node.is_some_and(|node| view.state().sources_of(self.id).any(|source| source.node == node));
         // A tombstone is there for those who could read the item; archived ones are read as before.
-        if !rights.may_read() && !(own && need == Need::Read) {
+        if !(rights.may_read() || own) {
             return Err(Denied::NotFound);
         }
         let granted = match need {

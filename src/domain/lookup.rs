@@ -121,9 +121,10 @@ impl<'s> View<'s> {
         self.readable_of(self.state().sources_of(item))
     }
 
-    /// The source objects in the inbox that the viewer may read, oldest first.
+    /// The source objects in the inbox that the viewer could govern, oldest first.
     pub fn governable(self) -> impl Iterator<Item = &'s Arc<SourceObject>> + 's {
-        self.readable_of(self.state().governable())
+        let open = self.readable_of(self.state().governable());
+        open.filter(move |source| source.may(Need::Govern, self).is_ok())
     }
 
     /// The deployments of a source object that the viewer may read, oldest first.

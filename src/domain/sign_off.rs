@@ -1,6 +1,7 @@
 //! The sign-off of one step: its stages as a pure state machine, and the reviews in them.
 //! Never asks who moves it: `rules` does, with a permission in hand.
 
+mod feedback;
 mod members;
 mod rules;
 

@@ -75,7 +75,7 @@ impl Text {
 }
 
 /// Characters that reorder or hide what a reader sees.
-fn is_unsafe(c: char) -> bool {
+pub(in crate::domain) const fn is_unsafe(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 

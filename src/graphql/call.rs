@@ -2,15 +2,12 @@
 //! Never holds a rule, and never names a noun.
 
 use super::{
-    error::{UserError, denied, failed},
+    error::{UserError, failed},
     id::EventCursor,
 };
 use crate::{
     app::{App, Call, Committed, Cursor, Failed, PageRequest},
-    domain::{
-        access::{Denied, Viewer},
-        receipt::Idempotency,
-    },
+    domain::{access::Viewer, receipt::Idempotency},
     store::Snapshot,
 };
 use async_graphql::{Context, Result, Value};
@@ -21,12 +18,12 @@ use tokio::sync::OnceCell;
 
 /// Who sent the request, and the one version that all of its answer shows.
 pub(super) struct Asker {
-    viewer: Result<Arc<Viewer>, Denied>,
+    viewer: Result<Arc<Viewer>, Failed>,
     snapshot: OnceCell<Snapshot>,
 }
 
 impl Asker {
-    pub(super) fn new(viewer: Result<Arc<Viewer>, Denied>) -> Self {
+    pub(super) fn new(viewer: Result<Arc<Viewer>, Failed>) -> Self {
         Self { viewer, snapshot: OnceCell::new() }
     }
 }
@@ -41,7 +38,7 @@ pub(super) fn app<'c>(ctx: &Context<'c>) -> &'c App {
 /// # Errors
 /// UNAUTHENTICATED without a credential, or with one that is ended or not valid.
 pub(super) fn viewer(ctx: &Context<'_>) -> Result<Arc<Viewer>> {
-    ctx.data_unchecked::<Asker>().viewer.clone().map_err(denied)
+    ctx.data_unchecked::<Asker>().viewer.clone().map_err(failed)
 }
 
 /// The version that the whole answer shows.
@@ -116,7 +113,9 @@ fn canonical(value: &Value) -> String {
             format!("{{{}}}", fields.join(","))
         }
         Value::List(values) => format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) => {
+            value.to_string()
+        }
     }
 }
 
@@ -155,7 +154,7 @@ macro_rules! payload {
     ($(#[$meta:meta])* $name:ident { $(#[$field_meta:meta])* $field:ident: $type:ty } from $outcome:ty, $make:expr) => {
         $(#[$meta])*
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $name {
+        pub(in crate::graphql) struct $name {
             $(#[$field_meta])*
             $field: Option<$type>,
             /// The rules that the request breaks; empty when it was done.
@@ -186,7 +185,7 @@ macro_rules! connection {
     ($(#[$meta:meta])* $connection:ident, $edge:ident of $node:ident($record:ty)) => {
         $(#[$meta])*
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $connection {
+        pub(in crate::graphql) struct $connection {
             /// The rows of the page with their cursors.
             edges: Vec<$edge>,
             /// The rows of the page.
@@ -199,7 +198,7 @@ macro_rules! connection {
 
         /// One row of the page.
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $edge {
+        pub(in crate::graphql) struct $edge {
             /// Continue after or before this row.
             cursor: String,
             /// The row.

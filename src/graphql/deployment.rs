@@ -204,9 +204,18 @@ pub(super) struct UpdateDeploymentInput {
     idempotency_key: Option<String>,
 }
 
-/// A command on a deployment that needs no more words.
+/// A deployment to switch off.
 #[derive(InputObject)]
-pub(super) struct DeploymentInput {
+pub(super) struct DisableDeploymentInput {
+    /// The deployment.
+    deployment_id: ID,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// A disabled deployment to remove.
+#[derive(InputObject)]
+pub(super) struct DeleteDeploymentInput {
     /// The deployment.
     deployment_id: ID,
     /// Repeats of the command under this key answer the same and do nothing.
@@ -340,7 +349,7 @@ impl DeploymentMutation {
     async fn disable_deployment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The deployment.")] input: DeploymentInput,
+        #[graphql(desc = "The deployment.")] input: DisableDeploymentInput,
     ) -> Option<Result<DeploymentPayload>> {
         let id = of_kind(Kind::Deployment, &input.deployment_id);
         let operation =
@@ -352,7 +361,7 @@ impl DeploymentMutation {
     async fn delete_deployment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The deployment.")] input: DeploymentInput,
+        #[graphql(desc = "The deployment.")] input: DeleteDeploymentInput,
     ) -> Option<Result<DeleteDeploymentPayload>> {
         let id = of_kind(Kind::Deployment, &input.deployment_id);
         let operation = mutate(ctx, input.idempotency_key, async |app, call| app.delete_deployment(&call, id).await);

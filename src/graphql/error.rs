@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use async_graphql::{
-    ContextSelectionSet, Error, ErrorExtensions, OutputType, Positioned, ServerResult, SimpleObject, Value,
+    ContextSelectionSet, Error, ErrorExtensions, OutputType, Positioned, Response, ServerResult, SimpleObject, Value,
     parser::types::Field,
     registry::{MetaEnumValue, MetaType, MetaTypeId, Registry},
 };
@@ -26,11 +26,24 @@ pub(super) mod code {
     pub(in crate::graphql) const UNAVAILABLE: &str = "UNAVAILABLE";
     pub(in crate::graphql) const STORAGE_FULL: &str = "STORAGE_FULL";
     pub(in crate::graphql) const INTERNAL: &str = "INTERNAL";
+    pub(in crate::graphql) const GRAPHQL_VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 }
 
 /// An error with a code.
 pub(super) fn error(code: &'static str, message: impl Into<String>) -> Error {
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// The response with a code for each error: what the engine refuses by itself has none.
+pub(super) fn coded(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        let code = if error.path.is_empty() { code::GRAPHQL_VALIDATION_FAILED } else { code::BAD_REQUEST };
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", code);
+        }
+    }
+    response
 }
 
 /// What a caller is told of a denial.

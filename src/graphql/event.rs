@@ -21,7 +21,7 @@ use crate::{
         field,
         id::ItemId,
         record::{Entity, Kind},
-        source,
+        sign_off, source,
     },
     store::Snapshot,
 };
@@ -88,10 +88,7 @@ struct Changed {
 }
 
 fn worded(value: impl Into<Value>) -> Option<FieldValue> {
-    match value.into() {
-        Value::Enum(name) => Some(FieldValue::text(&name)),
-        _ => None,
-    }
+    if let Value::Enum(name) = value.into() { Some(FieldValue::text(&name)) } else { None }
 }
 
 impl TimelineEvent {
@@ -246,8 +243,9 @@ impl TimelineEvent {
     }
 
     /// The key of the item's step that it happened in.
-    async fn step(&self) -> Option<&str> {
-        self.what().step().map(|step| step.as_str())
+    async fn step(&self) -> Option<String> {
+        let of_sign_off = || self.find::<sign_off::SignOff>(self.what().sign_off()).map(|own| own.step.clone());
+        self.what().step().cloned().or_else(of_sign_off).map(|step| step.to_string())
     }
 
     /// The sign-off that it happened to.

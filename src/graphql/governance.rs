@@ -185,9 +185,18 @@ pub(super) struct GovernSourceObjectInput {
     idempotency_key: Option<String>,
 }
 
-/// A source object that is hidden or shown again.
+/// A source object to hide.
 #[derive(InputObject)]
 pub(super) struct HideSourceObjectInput {
+    /// The source object.
+    source_object_id: ID,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+/// A hidden source object to show again.
+#[derive(InputObject)]
+pub(super) struct UnhideSourceObjectInput {
     /// The source object.
     source_object_id: ID,
     /// Repeats of the command under this key answer the same and do nothing.
@@ -354,7 +363,7 @@ impl GovernanceMutation {
     async fn unhide_source_object(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The source object.")] input: HideSourceObjectInput,
+        #[graphql(desc = "The source object.")] input: UnhideSourceObjectInput,
     ) -> Option<Result<SourceObjectPayload>> {
         let id = of_kind(Kind::SourceObject, &input.source_object_id);
         let operation = mutate(ctx, input.idempotency_key, async |app, call| app.unhide_source_object(&call, id).await);

@@ -75,10 +75,7 @@ impl From<EventCursor> for LogPosition {
 #[Scalar(name = "EventCursor")]
 impl ScalarType for EventCursor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let cursor = match &value {
-            Value::String(text) => Self::decode(text),
-            _ => None,
-        };
+        let cursor = if let Value::String(text) = &value { Self::decode(text) } else { None };
         cursor.ok_or_else(|| InputValueError::custom("this is not an event cursor that this server gave out"))
     }
 

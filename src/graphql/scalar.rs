@@ -29,10 +29,7 @@ pub(super) struct DateTime(pub(super) Timestamp);
 #[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let moment = match &value {
-            Value::String(text) => Timestamp::parse(text),
-            _ => None,
-        };
+        let moment = if let Value::String(text) = &value { Timestamp::parse(text) } else { None };
         moment.map(Self).ok_or_else(|| InputValueError::custom("expected a moment like 2026-01-31T09:30:00Z"))
     }
 

@@ -5,6 +5,7 @@ use super::{
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
+    error::coded,
     governance::{GovernanceMutation, GovernanceQuery},
     identity::{IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
@@ -21,7 +22,7 @@ use super::{
     timeline::TimelineQuery,
 };
 use crate::{
-    app::App,
+    app::{App, Failed},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
@@ -96,24 +97,24 @@ impl Api {
     /// Answers one request of whoever presents this credential, or of nobody.
     pub async fn request(&self, credential: Option<&str>, request: Request) -> Response {
         let viewer = self.viewer(credential).await;
-        self.schema.execute(request.data(Asker::new(viewer))).await
+        coded(self.schema.execute(request.data(Asker::new(viewer))).await)
     }
 
     /// The API for a socket that presented this credential.
     ///
     /// # Errors
-    /// `Unauthenticated` when a credential was presented that is not valid.
-    pub async fn connection(&self, credential: Option<&str>) -> Result<ApiConnection, Denied> {
+    /// `Unauthenticated` when a credential was presented that is not valid; a fault when it could not be checked.
+    pub async fn connection(&self, credential: Option<&str>) -> Result<ApiConnection, Failed> {
         if credential.is_some() {
             self.viewer(credential).await?;
         }
         Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into) })
     }
 
-    async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Denied> {
+    async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Failed> {
         match credential {
-            None => Err(Denied::Unauthenticated),
-            Some(credential) => self.app.authenticate(credential).await.map_err(|_| Denied::Unauthenticated),
+            None => Err(Denied::Unauthenticated.into()),
+            Some(credential) => self.app.authenticate(credential).await,
         }
     }
 }
@@ -132,6 +133,6 @@ impl Executor for ApiConnection {
                 .schema
                 .execute_stream_with_session_data(request.data(Asker::new(viewer)), session.unwrap_or_default())
         });
-        stream.flatten().boxed()
+        stream.flatten().map(coded).boxed()
     }
 }

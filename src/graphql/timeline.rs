@@ -102,13 +102,8 @@ async fn events(ctx: &Context<'_>, snapshot: &Snapshot, asked: &EventsAsked) -> 
 }
 
 /// The newest events of an item.
-pub(super) async fn of_item(
-    ctx: &Context<'_>,
-    item: &Seen<Item>,
-    first: Option<i32>,
-    after: Option<EventCursor>,
-) -> Result<EventConnection> {
-    let asked = EventsAsked { of: vec![item.id.uuid()], first, after: after.map(Into::into), ..EventsAsked::default() };
+pub(super) async fn of_item(ctx: &Context<'_>, item: &Seen<Item>, page: EventsAsked) -> Result<EventConnection> {
+    let asked = EventsAsked { of: vec![item.id.uuid()], ..page };
     events(ctx, item.snapshot(), &asked).await
 }
 

@@ -51,6 +51,10 @@ pub struct Tab {
     /// Its variables: an object.
     #[serde(default)]
     pub variables: serde_json::Value,
+    /// Which of its variables come from answers of earlier steps: a JSON pointer into the variables, and the name
+    /// of the operation with a JSON pointer into its data. The page fills them in.
+    #[serde(default)]
+    pub takes: serde_json::Value,
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";

@@ -22,7 +22,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::Receiver,
     },
     time::Duration,
 };
@@ -119,10 +119,7 @@ pub(super) fn run(index: &Index, keys: &Keys, slots: &Slots, broken: &AtomicBool
             if pending.is_full() {
                 break;
             }
-            next = match groups.recv_timeout(patience) {
-                Ok(group) => Some(group),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            };
+            next = groups.recv_timeout(patience).ok();
         }
         if broken.load(Ordering::Acquire) {
             continue;

@@ -260,6 +260,11 @@ impl Store {
         Data { store: self.clone(), viewer: Arc::clone(viewer) }
     }
 
+    /// How many tenants' states are in memory.
+    pub fn loaded_tenants(&self) -> usize {
+        self.inner.slots.all().iter().filter(|(_, slot)| slot.version.load().is_some()).count()
+    }
+
     /// Whether writing stopped after a failed sync, or the index failed: an operator has to restart the server.
     pub fn is_impaired(&self) -> bool {
         self.inner.stopped.load(Ordering::Acquire) || self.inner.broken.load(Ordering::Acquire)

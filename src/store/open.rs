@@ -19,7 +19,7 @@ use crate::{
         id::{Ids, TenantId},
         time::Clock,
     },
-    limits::{INDEX_GROUPS_WAITING_MAX, TENANT_IDLE_SECONDS},
+    limits::{INDEX_GROUPS_WAITING_MAX, STORE_CLOSE_MILLISECONDS_MAX, TENANT_IDLE_SECONDS},
 };
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 
 /// What the store asks of the machine; a test brings its own.
@@ -160,8 +161,10 @@ impl Store {
                 tracing::error!("a thread of the store broke down");
             }
         }
-        // A reader may still hold the store: then the index stays without its clean mark, and the next start checks.
-        let Ok(inner) = Arc::try_unwrap(self.inner) else { return };
+        let Some(inner) = last_holder(self.inner) else {
+            tracing::warn!("a reader still holds the store; its index stays without its clean mark");
+            return;
+        };
         let Inner { index, _lock: lock, .. } = inner;
         let closed = Arc::try_unwrap(index).map(Index::close);
         if let Ok(Err(error)) = closed {
@@ -169,6 +172,18 @@ impl Store {
         }
         drop(lock);
     }
+}
+
+/// What is left once every reader is gone: one that was told to stop may need a moment.
+fn last_holder(mut inner: Arc<Inner>) -> Option<Inner> {
+    for _ in 0..STORE_CLOSE_MILLISECONDS_MAX {
+        match Arc::try_unwrap(inner) {
+            Ok(inner) => return Some(inner),
+            Err(held) => inner = held,
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 type Channel<S, T> = (S, mpsc::Receiver<T>);
@@ -202,7 +217,9 @@ impl Inner {
         let follower = move || behind::run(&index, &keys, &slots, &broken, &groups);
         let (index, keys, queue) = (Arc::clone(&self.index), Arc::clone(&self.keys), Arc::clone(&self.queue));
         let load = move || {
-            behind::run_loader(&index, &keys, &wanted, &|tenant, loaded| queue.call(Work::Loaded(tenant, loaded)));
+            behind::run_loader(&index, &keys, &wanted, &|tenant, loaded| {
+                queue.call(Work::Loaded(tenant, loaded.map(Box::new)))
+            });
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         Ok(vec![

@@ -43,7 +43,7 @@ pub(super) enum Work {
     /// A reader needs a tenant that is not in memory.
     Need(TenantId, Waiter),
     /// A tenant was loaded.
-    Loaded(TenantId, Result<Version, Fault>),
+    Loaded(TenantId, Result<Box<Version>, Fault>),
     /// Nothing came for a while.
     Idle,
     /// The server stops, and everything before was done.

@@ -23,11 +23,11 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 /// A tenant's state after a durable commit.
-pub struct Version {
+pub(super) struct Version {
     /// The number of that commit; 0 before the first.
-    pub number: u64,
+    pub(super) number: u64,
     /// The state.
-    pub state: State,
+    pub(super) state: State,
 }
 
 /// One version, held by one viewer for as long as it takes to answer.
@@ -119,12 +119,6 @@ impl Slot {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let from = tail.partition_point(|entry| entry.number <= number);
         tail.range(from..).cloned().collect()
-    }
-
-    /// The number of the oldest commit in memory; none when there is none.
-    pub(super) fn tail_begin(&self) -> Option<u64> {
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.front().map(|entry| entry.number)
     }
 
     pub(super) fn forget_tail(&self) {

@@ -21,7 +21,7 @@ use crate::{
     limits::{GROUP_COMMANDS_MAX, JOURNAL_SEAL_MILLISECONDS},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -140,12 +140,12 @@ impl<J: Positioned> Writer<J> {
         })
     }
 
-    fn loaded(&mut self, tenant: TenantId, loaded: Result<Version, Fault>) {
+    fn loaded(&mut self, tenant: TenantId, loaded: Result<Box<Version>, Fault>) {
         let parked = self.parked.remove(&tenant).unwrap_or_default();
         match loaded {
             Ok(version) => {
                 let slot = self.slots.slot(tenant);
-                let version = Arc::new(version);
+                let version: Arc<Version> = version.into();
                 slot.head.send_replace(version.number);
                 slot.indexed.store(version.number, Ordering::Release);
                 slot.touch(self.clock.now());
@@ -173,17 +173,17 @@ impl<J: Positioned> Writer<J> {
         let now = self.clock.now();
         let slot = self.slots.slot(tenant);
         slot.touch(now);
-        if !group.working.contains_key(&tenant) {
-            let Some(version) = slot.version.load_full() else {
-                self.park(tenant).jobs.push(job);
-                return;
-            };
-            let state = version.state.clone();
-            group
-                .working
-                .insert(tenant, Working { state, number: version.number, at: Timestamp::from_milliseconds(0) });
-        }
-        let Some(working) = group.working.get_mut(&tenant) else { return };
+        let working = match group.working.entry(tenant) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(new) => {
+                let Some(version) = slot.version.load_full() else {
+                    self.park(tenant).jobs.push(job);
+                    return;
+                };
+                let (state, number) = (version.state.clone(), version.number);
+                new.insert(Working { state, number, at: Timestamp::from_milliseconds(0) })
+            }
+        };
         // A clock that was set back never reorders a tenant's history.
         let at = now.max(working.at);
         let ids = Arc::clone(&self.ids);

@@ -22,7 +22,6 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub who: &'static str,
-    pub status: u16,
     pub body: Value,
 }
 
@@ -35,8 +34,7 @@ impl Caller {
             None => request,
         };
         let response = request.json(&json!({ "query": query, "variables": variables })).send().await.unwrap();
-        let status = response.status().as_u16();
-        Answer { who: self.name, status, body: response.json().await.unwrap() }
+        Answer { who: self.name, body: response.json().await.unwrap() }
     }
 
     /// Opens a subscription over a socket of its own.
@@ -157,7 +155,8 @@ impl Answer {
 
     /// The code of the first error, or of the first user error: what stopped the operation.
     pub fn code(&self) -> String {
-        let error = self.body.pointer("/errors/0/extensions/code").and_then(Value::as_str);
+        let error = self.body.pointer("/errors/0");
+        let error = error.map(|error| error["extensions"]["code"].as_str().unwrap_or("an error without a code"));
         error.map(str::to_owned).or_else(|| self.user_errors().into_iter().next()).unwrap_or_else(|| "ok".to_owned())
     }
 

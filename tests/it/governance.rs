@@ -129,7 +129,7 @@ fn a_project_is_governed_into_an_existing_item_and_its_children_by_themselves() 
     let archived = desk.archived_template();
     assert_eq!(code(govern(&mut desk, "ann", v1, with(bundles))), "PARENT_NOT_GOVERNED");
     assert_eq!(code(govern(&mut desk, "ann", govlife, with(bundles))), "WRONG_TEMPLATE_TYPE");
-    assert_eq!(code(govern(&mut desk, "ann", govlife, with(archived))), "TEMPLATE_NOT_ACTIVE");
+    assert_eq!(code(govern(&mut desk, "ann", govlife, with(archived))), "UNKNOWN_OBJECT at templateId");
     assert_eq!(code(govern(&mut desk, "ann", govlife, Govern::default())), "UNKNOWN_OBJECT at templateId");
     let wrong = Govern { existing_children: BTreeMap::from([(SourceKind::Project, bundles)]), ..plan.clone() };
     assert_eq!(code(govern(&mut desk, "ann", govlife, wrong)), "WRONG_SHAPE at existingChildren.PROJECT");

@@ -8,6 +8,7 @@
     reason = "a test that meets something unexpected is to fail there and then, and modules share what they need"
 )]
 
+mod access;
 mod client;
 mod deployment;
 mod desk;
@@ -17,6 +18,8 @@ mod founding;
 mod golden;
 mod governance;
 mod index;
+mod input;
+mod introspection;
 mod journal;
 mod journal_damage;
 mod keys;
@@ -25,7 +28,11 @@ mod lifecycle;
 mod machine;
 mod memory_disk;
 mod operations;
+mod schema;
 mod session;
+mod situation;
+mod store;
 mod tidy;
 mod transitions;
+mod walkthrough;
 mod world;

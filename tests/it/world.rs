@@ -6,7 +6,8 @@ use super::{
     machine::{CountedIds, HandClock, machine},
 };
 use countersign::{
-    app::{App, demo},
+    app::{App, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, demo, founder},
+    domain::identity::User,
     graphql::Api,
     http,
     store::Store,
@@ -47,9 +48,17 @@ async fn prepare() -> Prepared {
         let named = people.into_iter().map(|person| (person.handle, person.credential));
         credentials.insert(fixture.slug.to_owned(), named.collect());
     }
+    credentials.insert(PLATFORM_SLUG.to_owned(), BTreeMap::from([("operator".to_owned(), operator(&app).await)]));
     drop(app);
     tokio::task::spawn_blocking(move || store.close()).await.unwrap();
     Prepared { directory, credentials: Credentials(credentials) }
+}
+
+/// The platform operator, signed in for a day.
+async fn operator(app: &App) -> String {
+    let platform = app.snapshot(&founder(PLATFORM)).await.unwrap();
+    let operator = platform.view().all::<User>().find(|user| user.email == OPERATOR_EMAIL).unwrap().id;
+    app.issue_access_token(PLATFORM, operator, 24 * 60 * 60).await.unwrap().outcome.access_token
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -68,6 +77,7 @@ fn copy(from: &Path, to: &Path) {
 /// A running server.
 struct Running {
     store: Store,
+    app: App,
     address: String,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
@@ -117,16 +127,22 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
-        let serving = http::serve(listener, Api::new(app), http::Options::default(), async move {
+        let serving = http::serve(listener, Api::new(app.clone()), http::Options::default(), async move {
             stopped.await.ok();
         });
         let served = tokio::spawn(async move { serving.await.unwrap() });
-        self.running = Some(Running { store, address, stop, served });
+        self.running = Some(Running { store, app, address, stop, served });
+    }
+
+    /// How many organisations the server holds in memory.
+    pub fn loaded_tenants(&self) -> usize {
+        self.running.as_ref().unwrap().store.loaded_tenants()
     }
 
     /// Stops the server as an operator does, and leaves the data.
     pub async fn stop(&mut self) {
-        let Some(Running { store, stop, served, .. }) = self.running.take() else { return };
+        let Some(Running { store, app, stop, served, .. }) = self.running.take() else { return };
+        drop(app);
         // Connections that are kept alive would be waited for.
         self.http = reqwest::Client::new();
         stop.send(()).ok();
@@ -174,6 +190,18 @@ impl World {
     /// Somebody at Globex, where everyone has the same names.
     pub fn globex(&self, name: &'static str) -> Caller {
         self.caller("globex", name)
+    }
+
+    /// Who runs the platform and sees no organisation's content.
+    pub fn operator(&self) -> Caller {
+        self.caller("platform", "operator")
+    }
+
+    /// How many commits the history of an organisation has: a request that left a trace has moved it.
+    pub async fn position(&self, organisation: &str) -> u64 {
+        let app = &self.running.as_ref().unwrap().app;
+        let tenant = app.tenant_called(organisation).await.unwrap().unwrap();
+        app.snapshot(&founder(tenant)).await.unwrap().number()
     }
 
     /// Nobody.

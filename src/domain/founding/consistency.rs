@@ -8,7 +8,7 @@ use super::{
 use crate::domain::{
     governance::InstanceRule,
     id::{ApiKeyId, GroupId, RoleId, SourceNodeId, TemplateId, UserId},
-    identity::{KeyOwner, Scope, Standing},
+    identity::{KeyOwner, Scope, Standing, parse_email},
     policy::{AssignmentRule, Criterion, Grants, RuleActor, RuleScope},
     refusal::Refusal,
     template::{FieldDefinition, FieldShape, ItemType, Membership, Template, TemplateStatus},
@@ -95,7 +95,8 @@ impl<'f> Known<'f> {
             return Err(Refusal::LastAdministrator {});
         }
         for (n, user) in self.founding.users.iter().enumerate() {
-            if !is_address(&user.email) {
+            // An address is kept as it is compared: whoever founds writes it so.
+            if parse_email("email", &user.email).ok().as_ref() != Some(&user.email) {
                 return Err(Refusal::EmailNotAllowed { path: format!("users.{n}.email") });
             }
         }
@@ -271,12 +272,4 @@ impl<'f> Known<'f> {
         }
         Ok(())
     }
-}
-
-/// One `@` between two parts without spaces or capitals: the rest only a sent message could tell.
-fn is_address(email: &str) -> bool {
-    let sound =
-        |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
-    let parts = email.split_once('@');
-    email.len() <= 254 && email.to_lowercase() == email && parts.is_some_and(|(name, host)| sound(name) && sound(host))
 }

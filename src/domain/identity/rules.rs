@@ -14,7 +14,7 @@ use crate::{
         session,
         state::{Change, State},
         tenant::Tenant,
-        text::{Name, Slug},
+        text::{Name, Slug, is_unsafe},
         time::Timestamp,
     },
     limits::{EMAIL_BYTES_MAX, GROUP_MEMBERS_MAX},
@@ -97,7 +97,7 @@ pub struct NewApiKey {
 /// `EMAIL_NOT_ALLOWED`.
 pub fn parse_email(path: &str, raw: &str) -> Result<String, Refusal> {
     let email = normal_email(raw);
-    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
+    let odd = |c: char| c.is_whitespace() || c.is_control() || is_unsafe(c) || c == '@';
     let sound = |part: &str| !part.is_empty() && !part.contains(odd);
     let parts = email.split_once('@');
     // Whether the address exists only a message sent to it could tell.

@@ -70,10 +70,14 @@ pub(in crate::domain) fn usable_template<'s>(
     template: TemplateId,
     wanted: ItemType,
 ) -> Result<&'s Arc<Template>, Refusal> {
-    let found = view.state().template(template);
-    let found = found.ok_or_else(|| Refusal::Unknown { path: path.to_owned() })?;
+    let unknown = || Refusal::Unknown { path: path.to_owned() };
+    let found = view.state().template(template).ok_or_else(unknown)?;
     let template = found.name.clone();
     match found.status {
+        // Whoever may not see drafts is not told that there is one, nor what it is called.
+        TemplateStatus::Draft | TemplateStatus::Archived if view.readable::<Template>(found.id).is_err() => {
+            Err(unknown())
+        }
         TemplateStatus::Draft | TemplateStatus::Archived => Err(Refusal::TemplateNotActive { template }),
         TemplateStatus::Active if found.item_type != wanted => {
             Err(Refusal::TemplateOfWrongType { template, wanted, found: found.item_type })

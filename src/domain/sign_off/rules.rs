@@ -2,14 +2,14 @@
 //! Never holds a stage's rule: those are the state machine's.
 
 use super::{
-    Decision, Feedback, FeedbackStatus, FinalReview, MembershipBasis, SignOff, Stage,
+    Decision, FinalReview, MembershipBasis, SignOff, Stage,
     members::{approvers, basis, members},
 };
 use crate::domain::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
     action::{
-        AbandonSignOff, Asks, Decide, DeleteFeedback, EditFeedback, Need, ReadSignOff, RequestFeedback,
-        RequestFinalApproval, ResetSignOff, ResumeSignOff, ReturnToFeedback, SubmitFeedback,
+        AbandonSignOff, Asks, Decide, Need, ReadSignOff, RequestFeedback, RequestFinalApproval, ResetSignOff,
+        ResumeSignOff, ReturnToFeedback,
     },
     consequences,
     event::{EventKind, Notified, Subject},
@@ -75,6 +75,10 @@ impl Outcome for RequestedFeedback {
 impl Resource for SignOff {
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
         let item = view.state().item(self.item).ok_or(Denied::NotFound)?;
+        // A node sees where its object's review has come to, not what the reviewers said.
+        if !view.rights(item)?.may_read() {
+            return Err(Denied::NotFound);
+        }
         match need {
             Need::Member => item.may(Need::Read, view).map(|_| Basis::Membership),
             Need::Read | Need::Write | Need::Delete => item.may(need, view),
@@ -125,7 +129,11 @@ impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
         self.member(&self.configuration.approvers, Refusal::NotAnApprover {})
     }
 
-    fn reviewer(&self, path: &str, group: &str) -> Result<(UserId, FeedbackGroupKey, MembershipBasis), Stopped> {
+    pub(super) fn reviewer(
+        &self,
+        path: &str,
+        group: &str,
+    ) -> Result<(UserId, FeedbackGroupKey, MembershipBasis), Stopped> {
         let key = FeedbackGroupKey::parse(path, group)?;
         let found = self.group(&key).ok_or_else(|| Refusal::UnknownFeedbackGroup { path: path.to_owned() })?;
         let (user, basis) = self.member(&found.members, Refusal::NotAReviewer { group: group.to_owned() })?;
@@ -133,7 +141,7 @@ impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
     }
 
     /// The change of this sign-off to its next stage, with whatever statuses and health follow.
-    fn moved(&self, next: SignOff, event: EventKind) -> Change<Arc<SignOff>> {
+    pub(super) fn moved(&self, next: SignOff, event: EventKind) -> Change<Arc<SignOff>> {
         let mut draft = self.draft();
         let sign_off = draft.put(next, Subject::Item(self.item), event);
         consequences::of_sign_off(&mut draft, self.state(), self.item);
@@ -206,101 +214,6 @@ impl Allowed<'_, RequestFinalApproval, SignOff> {
         let warnings = outside.into_iter().map(|user| Warning { user, group: None }).collect();
         let event = EventKind::FinalApprovalRequested { sign_off: self.id, step: self.step.clone(), notified };
         Ok(self.moved(self.at(stage), event).map(|sign_off| RequestedFeedback { sign_off, warnings }))
-    }
-}
-
-impl Allowed<'_, SubmitFeedback, SignOff> {
-    /// A member of a feedback group says what she found.
-    ///
-    /// # Errors
-    /// `NOT_A_REVIEWER`, `KEYS_DO_NOT_REVIEW`, or the stage's refusal.
-    pub fn submit_feedback(
-        self,
-        group: &str,
-        status: FeedbackStatus,
-        comment: Text,
-        ids: &dyn Ids,
-        now: Timestamp,
-    ) -> Result<Change<Arc<SignOff>>, Stopped> {
-        let (author, group, basis) = self.reviewer("group", group)?;
-        let id = ReviewId::new(ids);
-        let event = EventKind::FeedbackSubmitted {
-            sign_off: self.id,
-            review: id,
-            group: group.clone(),
-            status,
-            comment: comment.clone(),
-        };
-        let feedback = Feedback { id, author, group, status, comment, basis, at: now, edited_at: None };
-        let stage = self.stage.clone().review(|all| {
-            all.push(feedback);
-            Ok(())
-        })?;
-        Ok(self.moved(self.at(stage), event))
-    }
-}
-
-/// The caller's own feedback among all, or which rule hides it from her.
-fn own(all: &mut [Feedback], review: ReviewId, author: Option<UserId>) -> Result<(usize, &mut Feedback), Refusal> {
-    let found = all.iter_mut().enumerate().find(|(_, feedback)| feedback.id == review);
-    let (at, feedback) = found.ok_or_else(|| Refusal::UnknownFeedback { path: "reviewId".to_owned() })?;
-    if Some(feedback.author) == author { Ok((at, feedback)) } else { Err(Refusal::NotTheAuthor {}) }
-}
-
-impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
-    /// The author of a feedback, still a member of its group; nobody else touches it.
-    fn author_of(&self, review: ReviewId) -> Result<Feedback, Stopped> {
-        let mut all = self.stage.round().map(|round| round.feedback.clone()).unwrap_or_default();
-        let (_, feedback) = own(&mut all, review, self.caller()?.person())?;
-        let feedback = feedback.clone();
-        self.reviewer("group", feedback.group.as_str())?;
-        Ok(feedback)
-    }
-}
-
-impl Allowed<'_, EditFeedback, SignOff> {
-    /// The author says something else.
-    ///
-    /// # Errors
-    /// `UNKNOWN_FEEDBACK`, `NOT_THE_AUTHOR`, `NOT_A_REVIEWER`, or the stage's refusal.
-    pub fn edit_feedback(
-        self,
-        review: ReviewId,
-        status: FeedbackStatus,
-        comment: Text,
-        now: Timestamp,
-    ) -> Result<Change<Arc<SignOff>>, Stopped> {
-        let feedback = self.author_of(review)?;
-        let event = EventKind::FeedbackEdited {
-            sign_off: self.id,
-            review,
-            group: feedback.group,
-            status,
-            comment: comment.clone(),
-        };
-        let stage = self.stage.clone().review(|all| {
-            let (_, feedback) = own(all, review, Some(feedback.author))?;
-            (feedback.status, feedback.comment, feedback.edited_at) = (status, comment, Some(now));
-            Ok(())
-        })?;
-        Ok(self.moved(self.at(stage), event))
-    }
-}
-
-impl Allowed<'_, DeleteFeedback, SignOff> {
-    /// The author takes it back.
-    ///
-    /// # Errors
-    /// `UNKNOWN_FEEDBACK`, `NOT_THE_AUTHOR`, `NOT_A_REVIEWER`, or the stage's refusal.
-    pub fn delete_feedback(self, review: ReviewId) -> Result<Change<Arc<SignOff>>, Stopped> {
-        let feedback = self.author_of(review)?;
-        let stage = self.stage.clone().review(|all| {
-            let (at, _) = own(all, review, Some(feedback.author))?;
-            all.remove(at);
-            Ok(())
-        })?;
-        let event = EventKind::FeedbackDeleted { sign_off: self.id, review, group: feedback.group };
-        Ok(self.moved(self.at(stage), event))
     }
 }
 

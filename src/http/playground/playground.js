@@ -51,9 +51,41 @@
     };
   };
 
+  // What the steps answered, by the name of their operation: later steps take ids and revisions from there.
+  const answers = new Map();
+  const nameOf = (document) => /\b(?:query|mutation|subscription)\s+(\w+)/.exec(document ?? "")?.[1];
+  const within = (value, path) => path.reduce((found, part) => found?.[part], value);
+
+  // The variables of a step with what the answers before it hold; null where nothing changes.
+  const filled = (document, variables) => {
+    const takes = tabs.find((tab) => nameOf(tab.query) === nameOf(document))?.takes ?? {};
+    let next;
+    try {
+      next = JSON.parse(variables);
+    } catch {
+      // The user is writing something of his own.
+      return null;
+    }
+    for (const [place, from] of Object.entries(takes)) {
+      const [operation, ...path] = from.split("/");
+      const answer = within(answers.get(operation), path);
+      const parts = place.split("/").slice(1);
+      const last = parts.pop();
+      const target = within(next, parts);
+      if (answer !== undefined && target) target[last] = answer;
+    }
+    const text = JSON.stringify(next, null, 2);
+    return text === JSON.stringify(JSON.parse(variables), null, 2) ? null : text;
+  };
+
   // Rendered inside GraphiQL, where its state can be reached, and shown in the page's header.
   function Bar() {
-    const { tabs: open, activeTabIndex, changeTab, headerEditor } = GraphiQL.React.useEditorContext({ nonNull: true });
+    const { tabs: open, activeTabIndex, changeTab, headerEditor, variableEditor } =
+      GraphiQL.React.useEditorContext({ nonNull: true });
+    React.useEffect(() => {
+      const variables = filled(open[activeTabIndex]?.query, variableEditor?.getValue());
+      if (variables !== null) variableEditor.setValue(variables);
+    }, [activeTabIndex, variableEditor]);
     const headers = open[activeTabIndex]?.headers ?? "";
     const actAs = (person) => headerEditor?.setValue(headersOf(person.token));
     // Two tabs of one title share it, and a tab that the user opened has none.
@@ -80,7 +112,20 @@
   // as the connection's first payload.
   const socketUrl = new URL("/graphql", window.location.href);
   socketUrl.protocol = socketUrl.protocol === "https:" ? "wss:" : "ws:";
-  const fetcher = GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socketUrl.href });
+  const sent = GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socketUrl.href });
+  const remembered = (request, answer) => {
+    if (answer.data) answers.set(request.operationName ?? nameOf(request.query), answer.data);
+    return answer;
+  };
+  const fetcher = async (request, options) => {
+    const answer = await sent(request, options);
+    if (!answer[Symbol.asyncIterator]) return remembered(request, answer);
+    // A subscription goes through as it is, so that stopping it reaches the socket.
+    if (/^\s*subscription\b/m.test(request.query)) return answer;
+    return (async function* () {
+      for await (const part of answer) yield remembered(request, part);
+    })();
+  };
 
   const defaultTabs = isDemo && editorTabs.length > 0 ? editorTabs : [signInTab];
   const isFresh = isDemo || window.localStorage.getItem("graphiql:tabState") === null;

@@ -3,6 +3,7 @@
 import { chromium } from "playwright-core";
 import { startDemo } from "../lib/server.mjs";
 import { check, finish, same } from "../lib/tap.mjs";
+import { nameOf, walker } from "../lib/walk.mjs";
 
 const demo = await startDemo();
 const browser = await chromium.launch({
@@ -87,10 +88,33 @@ async function playground(url) {
   const found = await answered((body) => "data" in body);
   check("a query is answered", found?.data && !found.errors, found);
 
-  await open("subscription");
+  // What one step answered stands in the variables of the next: here an answer that the server never gave.
+  const project = session.tabs.findIndex((tab) => nameOf(tab.query) === "CreateProject");
+  await page.route("**/graphql", (route) => route.fulfill({
+    contentType: "application/json",
+    body: JSON.stringify({ data: { templates: { nodes: [{ id: "from-the-answer" }] } } }),
+  }));
+  await step.selectOption(String(session.tabs.findIndex((tab) => nameOf(tab.query) === "ListTemplates")));
+  await page.waitForTimeout(1_000);
   await run.click();
-  const heard = await answered((body) => "data" in body || Array.isArray(body));
-  check("a subscription is heard", heard !== null && !JSON.stringify(heard).includes('"errors"'), heard);
+  await answered((body) => JSON.stringify(body).includes("from-the-answer"));
+  await page.unroute("**/graphql");
+  await step.selectOption(String(project));
+  await page.waitForTimeout(1_000);
+  const variables = () => page.evaluate(() => document.querySelectorAll(".graphiql-editor-tool .CodeMirror")[0].CodeMirror.getValue());
+  same("a step takes what another one answered", JSON.parse(await variables()).input?.templateId, "from-the-answer");
+
+  // Others go on while the subscription runs here: it hears of the request that is made now, and of no other.
+  const walk = walker(url, session);
+  await walk.through("StartReview");
+  const listening = await open("subscription");
+  same("the first subscription is the reviewer's", nameOf(listening.query), "FeedbackRequests");
+  await run.click();
+  await page.waitForTimeout(1_000);
+  const asked = await walk.through("RequestFeedback");
+  same("feedback is requested", asked.data?.requestFeedback?.userErrors, []);
+  const heard = await answered((body) => body.data?.feedbackRequests);
+  same("a subscription hears it", heard?.data?.feedbackRequests?.node?.item?.name, "v1");
 
   await page.locator('[aria-label="Open settings dialog"]').click();
   await page.waitForSelector('[role="dialog"]');

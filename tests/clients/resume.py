@@ -1,0 +1,136 @@
+"""Python's gql: a query and a mutation over HTTP, refusals as data and as errors, and a subscription that is resumed."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+from gql import Client, GraphQLRequest
+from gql.transport.aiohttp import AIOHTTPTransport
+from gql.transport.exceptions import TransportQueryError
+from gql.transport.websockets import WebsocketsTransport
+
+checks, failures = 0, 0
+
+
+def same(what, actual, expected):
+    global checks, failures
+    checks += 1
+    passed = actual == expected
+    failures += not passed
+    print(f"{'ok' if passed else 'not ok'} {checks} - {what}")
+    if not passed:
+        print(f"# {json.dumps({'actual': actual, 'expected': expected}, default=str)}")
+
+
+class Walk:
+    """The steps of the walk-through, as the people of the playground's tabs."""
+
+    def __init__(self, url):
+        self.url = url
+        with urllib.request.urlopen(f"{url}/playground/session.json") as answer:
+            session = json.load(answer)
+        self.tokens = {person["handle"]: person["token"] for person in session["people"]}
+        self.steps = [tab for tab in session["tabs"] if not tab["query"].startswith("subscription")]
+
+    async def ask(self, person, query, variables=None):
+        headers = {"Authorization": f"Bearer {self.tokens[person]}"}
+        transport = AIOHTTPTransport(url=f"{self.url}/graphql", headers=headers)
+        async with Client(transport=transport) as session:
+            return await session.execute(GraphQLRequest(query, variable_values=variables or {}))
+
+    async def through(self, operation):
+        """Does every step up to this operation, and this one; answers what it answered."""
+        while self.steps:
+            step = self.steps.pop(0)
+            try:
+                answer = await self.ask(step["as"], step["query"], step["variables"])
+            except TransportQueryError as error:
+                answer = error
+            if step["query"].split("(")[0].split("{")[0].split()[1] == operation:
+                return answer
+        raise RuntimeError(f"there is no step {operation} ahead")
+
+    def listen(self, person):
+        transport = WebsocketsTransport(
+            url=f"{self.url.replace('http', 'ws', 1)}/graphql",
+            init_payload={"authorization": f"Bearer {self.tokens[person]}"},
+            subprotocols=["graphql-transport-ws"],
+        )
+        return Client(transport=transport)
+
+
+REQUESTS = GraphQLRequest("""
+subscription ($after: EventCursor) {
+  feedbackRequests(after: $after) { cursor node { item { name } signOff { status } } }
+}""")
+
+
+def after(cursor):
+    return GraphQLRequest(REQUESTS.document, variable_values={"after": cursor})
+
+
+async def heard(subscription, seconds):
+    """The edges that come until nothing has come for so long."""
+    edges = []
+    while True:
+        try:
+            edges.append((await asyncio.wait_for(anext(subscription), seconds))["feedbackRequests"])
+        except (asyncio.TimeoutError, StopAsyncIteration):
+            return edges
+
+
+async def main(url):
+    walk = Walk(url)
+    found = await walk.ask("ann", "{ templates(itemType: GOVERNED_PROJECT) { nodes { name } } }")
+    same("a query", found, {"templates": {"nodes": [{"name": "Standard"}]}})
+    error = await walk.through("CreateProjectAsEve")
+    codes = [found["extensions"]["code"] for found in getattr(error, "errors", None) or []]
+    same("a missing right is an error with its code", codes, ["FORBIDDEN"])
+    refused = await walk.through("CreateNamelessProject")
+    codes = [found["code"] for found in refused["createGovernedProject"]["userErrors"]]
+    same("a broken rule is data", codes, ["NAME_EMPTY"])
+    made = await walk.through("CreateProject")
+    same("a mutation", made["createGovernedProject"]["item"]["name"], "AN Governance Lifecycle")
+
+    await walk.through("StartReview")
+    async with walk.listen("bea") as session:
+        subscription = session.subscribe(REQUESTS)
+        first = asyncio.ensure_future(anext(subscription))
+        await asyncio.sleep(0.5)
+        await walk.through("RequestFeedback")
+        edge = (await asyncio.wait_for(first, 5))["feedbackRequests"]
+        same("a request is heard as it is made", edge["node"]["item"]["name"], "v1")
+        same("it shows the sign-off", edge["node"]["signOff"]["status"], "WAITING_FOR_FEEDBACK")
+        same("it is heard once", await heard(subscription, 0.5), [])
+
+    # Nobody listens while the second version is reported and reviewed.
+    await walk.through("RequestFeedbackOnV2")
+    async with walk.listen("bea") as session:
+        missed = await heard(session.subscribe(after(edge["cursor"])), 0.5)
+    same("who returns hears what she missed, and only that", [found["node"]["item"]["name"] for found in missed], ["v2"])
+    async with walk.listen("bea") as session:
+        again = await heard(session.subscribe(after(missed[-1]["cursor"])), 0.5)
+    same("and nothing twice", again, [])
+
+
+def run():
+    with tempfile.TemporaryDirectory(prefix="countersign-client-") as folder:
+        command = [os.environ["COUNTERSIGN"], "demo", "--listen", "127.0.0.1:0", "--json", "--data-dir", f"{folder}/data"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            asyncio.run(main(json.loads(server.stdout.readline())["url"]))
+        except Exception as error:  # The program's failure is a check that failed.
+            same(f"the program runs to its end: {error!r}", False, True)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+    print(f"1..{checks}")
+    sys.exit(failures > 0)
+
+
+run()

@@ -1,0 +1,90 @@
+// The client library graphql-ws: a query and a mutation over its socket, and a subscription that is left and resumed.
+import { createClient } from "graphql-ws";
+import { WebSocket } from "ws";
+import { playgroundSession, startDemo } from "./lib/server.mjs";
+import { check, finish, same } from "./lib/tap.mjs";
+import { walker } from "./lib/walk.mjs";
+
+const demo = await startDemo();
+try {
+  await resumed(demo.url, await playgroundSession(demo.url));
+} catch (error) {
+  check("the program runs to its end", false, String(error));
+} finally {
+  await demo.stop();
+}
+finish();
+
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/// A client of one person, and what it heard.
+function listener(url, token) {
+  const client = createClient({
+    url: `${url.replace(/^http/, "ws")}/graphql`,
+    connectionParams: { authorization: `Bearer ${token}` },
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+  });
+  const heard = [];
+  const listen = (query, variables) =>
+    client.subscribe({ query, variables }, {
+      next: ({ data, errors }) => heard.push(errors ?? Object.values(data)[0]),
+      error: (error) => heard.push(error),
+      complete: () => {},
+    });
+  const once = async (query, variables) => {
+    for await (const answer of client.iterate({ query, variables })) return answer;
+  };
+  // Until something was heard; one that never comes ends the wait.
+  const some = async (count) => {
+    for (let tries = 0; tries < 100 && heard.length < count; tries += 1) await pause(50);
+    return heard;
+  };
+  return { client, heard, listen, once, some };
+}
+
+async function resumed(url, session) {
+  const walk = walker(url, session);
+  const query = `subscription ($after: EventCursor) {
+    feedbackRequests(after: $after) { cursor node { item { name } requestedBy { name } } } }`;
+  const names = (edges) => edges.map((edge) => edge.node?.item.name ?? edge);
+
+  const ann = listener(url, walk.tokenOf("ann"));
+  const templates = await ann.once("{ templates(itemType: GOVERNED_PROJECT) { nodes { id name } } }");
+  same("a query over the socket", templates.data.templates.nodes.map((template) => template.name), ["Standard"]);
+  await walk.through("StartReview");
+
+  const bea = listener(url, walk.tokenOf("bea"));
+  const eve = listener(url, walk.tokenOf("eve"));
+  bea.listen(query);
+  eve.listen(query);
+  await pause(500);
+  await walk.through("RequestFeedback");
+  same("the reviewer hears the request", names(await bea.some(1)), ["v1"]);
+  same("she hears who asked", bea.heard[0].node.requestedBy.name, "Ann Builder");
+  const { cursor } = bea.heard[0];
+  bea.client.terminate();
+
+  const made = await ann.once(
+    "mutation ($input: CreateGovernedProjectInput!) { createGovernedProject(input: $input) { item { name } userErrors { code } } }",
+    { input: { templateId: templates.data.templates.nodes[0].id, name: "Over the socket" } },
+  );
+  same("a mutation over the socket", made.data.createGovernedProject.item?.name, "Over the socket");
+
+  await walk.through("RequestFinalApproval");
+  const returned = listener(url, walk.tokenOf("bea"));
+  returned.listen(query, { after: cursor });
+  await pause(500);
+  same("what was heard is not heard again", names(returned.heard), []);
+  await ann.client.dispose();
+  await returned.client.dispose();
+
+  same("strangers hear nothing", eve.heard, []);
+  await eve.client.dispose();
+  const anonymous = listener(url, "not-a-token");
+  anonymous.listen(query);
+  const [refused] = await anonymous.some(1);
+  same("a bad token closes the socket", refused?.code, 4403);
+}
