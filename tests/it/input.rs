@@ -11,7 +11,7 @@ use super::{
 };
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 /// Asks a mutation by its name alone, with what its payload always has.
 async fn ask(schema: &Introspection, caller: &Caller, mutation: &str, input: &Value) -> Answer {
@@ -475,12 +475,13 @@ async fn foreign_ids_are_nonsense() {
     let mut situations: BTreeMap<Stage, [Names; 2]> = BTreeMap::new();
     let rows = mutations().into_iter().chain(with_more_ids());
     for (n, row) in rows.enumerate().filter(|(_, row)| !row.arguments.is_null()) {
-        if situations.get(&row.stage).is_none() {
-            let ours = situate(&world, "acme", row.stage, 100 + n).await;
-            let theirs = situate(&world, "globex", row.stage, 100 + n).await;
-            situations.insert(row.stage, [ours, theirs]);
-        }
-        let [ours, theirs] = &situations[&row.stage];
+        let [ours, theirs] = match situations.entry(row.stage) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(new) => {
+                let ours = situate(&world, "acme", row.stage, 100 + n).await;
+                new.insert([ours, situate(&world, "globex", row.stage, 100 + n).await])
+            }
+        };
         tried += compare(&world, &schema, &row, ours, theirs, &mut found).await;
     }
     let [ours, theirs] = &situations[&Stage::Deployment];
