@@ -91,6 +91,7 @@ async fn tell(world: &mut World, cast: Cast) -> Story {
 /// Rows 2 to 6.
 async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, story: &mut Story) {
     let builder = world.acme(cast.builder);
+    world.between().await;
 
     // 2: only the active Standard.
     let templates = builder.templates("GOVERNED_PROJECT").await.at("/templates/nodes");
@@ -114,6 +115,7 @@ async fn a_project_is_described_and_qualified(world: &mut World, cast: Cast, sto
             .map(|key| (key.to_owned(), "NOT_STARTED".to_owned()))
     );
     assert_eq!(created.at("/createGovernedProject/item/followed"), true);
+    world.between().await;
     // 4: no source object yet.
     assert_eq!(created.at("/createGovernedProject/item/sourceObjects"), json!([]));
     world.between().await;
@@ -229,6 +231,7 @@ async fn a_node_reports_and_the_project_is_governed(world: &mut World, cast: Cas
     let stray = reported.text("/syncSourceObjects/results/1/sourceObject/id");
     let input = json!({ "sourceObjectId": stray, "templateId": bundles });
     world.acme(cast.builder).govern(input).await.refused("PARENT_NOT_GOVERNED");
+    world.between().await;
 
     // 9 and 10: the first version is governed in the commit that reports it; followers hear it.
     story.v1 = report_bundle(world, cast, story, "v1").await;
@@ -244,6 +247,7 @@ async fn a_node_reports_and_the_project_is_governed(world: &mut World, cast: Cas
         (&json!("GOVERNED"), &json!("NOT_VALIDATED"))
     );
     assert_eq!(status["deployments"], json!([]));
+    world.between().await;
 
     // 11: found from the project and from the registry.
     let builder = world.acme(cast.builder);
@@ -278,6 +282,7 @@ async fn the_first_version_is_reviewed_and_rejected(world: &mut World, cast: Cas
     let solo = cast.builder == cast.reviewer;
     let reviewer_id = world.user(cast.reviewer).await;
     let notify = json!([{ "group": "business", "users": [reviewer_id] }]);
+    world.between().await;
 
     // 12 and 13: nothing is asked before Review has begun; without approval it does not end.
     let builder = world.acme(cast.builder);
@@ -286,6 +291,7 @@ async fn the_first_version_is_reviewed_and_rejected(world: &mut World, cast: Cas
     let before = builder.whole(&v1.item).await;
     let refused = builder.step("finishStep", &v1.item, "review").await;
     unchanged(&refused, "SIGN_OFF_NOT_APPROVED", &before, &builder.whole(&v1.item).await);
+    world.between().await;
 
     // 14: whoever will be asked listens, and so do those who must not hear.
     let mut listeners = vec![];
@@ -323,6 +329,7 @@ async fn the_first_version_is_reviewed_and_rejected(world: &mut World, cast: Cas
     assert_eq!(reviewer.my_review_tasks().await.len(), 1);
     let builder = world.acme(cast.builder);
     builder.request_feedback(&v1.sign_off, notify).await.refused("FEEDBACK_ALREADY_REQUESTED");
+    world.between().await;
 
     // 16 and 17: feedback from its group only; no decision before it was asked for.
     reviews_are_refused_to_outsiders(world, cast, &v1).await;
@@ -366,6 +373,7 @@ async fn the_first_version_is_reviewed_and_rejected(world: &mut World, cast: Cas
     assert_eq!(rejected.text("/decide/signOff/status"), "REJECTED");
     assert_eq!(world.design_1().status("BUNDLE", "v1").await["validationStatus"], "REJECTED");
     approver.decide(&v1.sign_off, "APPROVED", "").await.refused("ALREADY_DECIDED");
+    world.between().await;
 
     // 20: a rejected step does not end.
     let refused = world.acme(cast.builder).step("finishStep", &v1.item, "review").await;
@@ -427,6 +435,7 @@ async fn the_second_version_is_approved(world: &mut World, cast: Cast, story: &m
 /// Rows 26 to 31.
 async fn deployments_ask_first(world: &mut World, cast: Cast, story: &Story) {
     let (v1, v2) = (&story.v1, &story.v2);
+    world.between().await;
     // 26: published, and nothing deployed.
     let deployer = world.acme(cast.deployer);
     let dev = world.infrastructure("dev").await;
@@ -447,6 +456,7 @@ async fn deployments_ask_first(world: &mut World, cast: Cast, story: &Story) {
         "mutation($input: UpdateInfrastructureInput!) { updateInfrastructure(input: $input) { userErrors { code } } }";
     let input = json!({ "infrastructureId": seen[2]["id"], "expectedRevision": 1, "policy": "NO_CHECK" });
     deployer.ask(change, json!({ "input": input })).await.refused("FORBIDDEN");
+    world.between().await;
 
     // 28: the rejected version: allowed, warned about, prevented.
     let [dev, test, prod] = [&seen[0], &seen[1], &seen[2]].map(|found| found["id"].as_str().unwrap().to_owned());
@@ -484,12 +494,14 @@ async fn deployments_ask_first(world: &mut World, cast: Cast, story: &Story) {
         let deployed = deployer.deploy(&created.text("/createDeployment/deployment/id"), None).await;
         assert_eq!(deployed.text("/deploy/deployment/governanceHealth"), health);
     }
+    world.between().await;
     // 29b: the automation node's copy joins the project, by its original's key.
     let copy = json!([{ "kind": "PROJECT", "key": "GOVLIFE_AUTO", "name": "Govern lifecycle (automation)",
         "original": { "node": "design-1", "key": "GOVLIFE" } }]);
     world.auto_1().sync(copy).await.done();
     let sources = world.acme(cast.builder).item(&story.project).await.at("/node/sourceObjects");
     assert_eq!(sources.as_array().unwrap().len(), 2, "{sources}");
+    world.between().await;
 
     // 31: the registry of what is deployed.
     let rows = world.acme(cast.builder).registry("bundleRegistry", json!({ "hasDeployments": true })).await;
@@ -504,6 +516,7 @@ async fn the_project_goes_into_production(world: &mut World, cast: Cast, story: 
     let builder = world.acme(cast.builder);
     let bundle = builder.item(&story.v2.item).await;
     assert_eq!(steps(&bundle, "/node/steps")[2], ("production".to_owned(), "ONGOING".to_owned()));
+    world.between().await;
     // 33
     let finished = builder.step("finishStep", &story.project, "progress").await;
     assert_eq!(steps(&finished, "/finishStep/item/steps")[3], ("rollout".to_owned(), "ONGOING".to_owned()));

@@ -89,6 +89,7 @@ pub struct World {
     ids: Arc<CountedIds>,
     directory: tempfile::TempDir,
     running: Option<Running>,
+    address: Option<String>,
     http: reqwest::Client,
     restarts_between_steps: bool,
 }
@@ -104,6 +105,7 @@ impl World {
             ids: CountedIds::from(1_000_000),
             directory,
             running: None,
+            address: None,
             http: reqwest::Client::new(),
             restarts_between_steps: false,
         };
@@ -124,8 +126,10 @@ impl World {
     async fn start(&mut self) {
         let store = Store::open(&self.data(), &machine(&self.clock, Arc::clone(&self.ids))).unwrap();
         let app = App::open(store.clone()).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // A restarted server is where it was, so that its callers find it again.
+        let listener = TcpListener::bind(self.address.as_deref().unwrap_or("127.0.0.1:0")).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
+        self.address = Some(address.clone());
         let (stop, stopped) = oneshot::channel();
         let serving = http::serve(listener, Api::new(app.clone()), http::Options::default(), async move {
             stopped.await.ok();
