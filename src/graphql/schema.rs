@@ -94,6 +94,11 @@ impl Api {
         Self { schema: root().data(app.clone()).finish(), app }
     }
 
+    /// Whether the server can no longer write, or the index no longer follows: an operator has to restart it.
+    pub fn is_impaired(&self) -> bool {
+        self.app.store().is_impaired()
+    }
+
     /// Answers one request of whoever presents this credential, or of nobody.
     pub async fn request(&self, credential: Option<&str>, request: Request) -> Response {
         let viewer = self.viewer(credential).await;

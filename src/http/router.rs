@@ -63,10 +63,12 @@ async fn graphql_get(
     }
 }
 
-/// Ready until the server has begun to stop, so that a balancer sends no more.
+/// Ready until the server has begun to stop or can no longer write, so that a balancer sends no more.
 async fn ready(State(server): State<Server>) -> (StatusCode, &'static str) {
     if *server.stopping.borrow() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else if server.api.is_impaired() {
+        (StatusCode::SERVICE_UNAVAILABLE, "a disk failed: restart the server\n")
     } else {
         (StatusCode::OK, "ready\n")
     }
