@@ -250,11 +250,6 @@ impl<'s> Rights<'s> {
     pub(in crate::domain) fn writes_field(&self, key: &FieldKey) -> bool {
         self.all || self.granted.iter().any(|permissions| permissions.writes_field(key))
     }
-
-    /// Whether a field may be changed on an item that exists.
-    pub fn may_write_field(&self, key: &FieldKey) -> bool {
-        self.may_write() && self.writes_field(key)
-    }
 }
 
 /// Every role that the caller has on an item: by rules on its type or itself, inherited from other types,

@@ -1,50 +1,16 @@
 //! `kill -9` under load, over HTTP: what was acknowledged is there, and nothing is there by half.
 //! Each command reports a bundle that is governed in the same commit: a source object, an item and a sign-off.
 
-use super::{client::Caller, operations::digest};
+use super::{demo::Demo, operations::digest};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    path::Path,
-    process::Stdio,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
-};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
 };
 
 const ROUNDS: u64 = 10;
 const CLIENTS: usize = 8;
-
-/// The real binary, serving the demo from a directory.
-struct Server {
-    process: Child,
-    hello: Value,
-    http: reqwest::Client,
-}
-
-impl Server {
-    async fn start(data: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let hello = lines.next_line().await.unwrap().expect("a line of JSON once it serves");
-        Self { process, hello: serde_json::from_str(&hello).unwrap(), http: reqwest::Client::new() }
-    }
-
-    fn caller(&self, kind: &str, name: &'static str) -> Caller {
-        let credential = self.hello["organisations"]["acme"][kind][name].as_str().unwrap();
-        let address = self.hello["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
-        Caller { name, credential: Some(credential.into()), address, http: self.http.clone() }
-    }
-}
 
 #[expect(clippy::disallowed_methods, reason = "how long a restart takes is what is measured")]
 fn now() -> Instant {
@@ -64,7 +30,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let mut server = Server::start(&data).await;
+    let mut server = Demo::start(&data).await;
     govern_project(&server).await;
     for round in 0..ROUNDS {
         load(&server, round, &seen);
@@ -72,7 +38,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
         tokio::time::sleep(Duration::from_millis(150 + round * 77 % 600)).await;
         server.process.kill().await.unwrap();
         let before = now();
-        server = Server::start(&data).await;
+        server = Demo::start(&data).await;
         let ready = before.elapsed();
         assert!(ready < Duration::from_secs(10), "round {round}: ready again only after {ready:?}");
         check(&server, round, &seen).await;
@@ -82,11 +48,11 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
     println!("{ROUNDS} rounds, {} acknowledged of {} sent, none lost", seen.acknowledged.len(), seen.sent.len());
 }
 
-async fn govern_project(server: &Server) {
-    let ann = server.caller("people", "ann");
+async fn govern_project(server: &Demo) {
+    let ann = server.caller("ann");
     let template = async |item_type: &str| ann.templates(item_type).await.text("/templates/nodes/0/id");
     let project = json!([{ "kind": "PROJECT", "key": "LOAD", "name": "Load" }]);
-    let reported = server.caller("keys", "design-1-sync").sync(project).await;
+    let reported = server.caller("design-1-sync").sync(project).await;
     let source = reported.text("/syncSourceObjects/results/0/sourceObject/id");
     let rule = json!({ "kind": "BUNDLE", "action": "GOVERN", "templateId": template("GOVERNED_BUNDLE").await });
     let input =
@@ -95,9 +61,9 @@ async fn govern_project(server: &Server) {
 }
 
 /// Clients that report bundles until the server is gone; each notes what it sends before, and what was answered after.
-fn load(server: &Server, round: u64, seen: &Arc<Mutex<Seen>>) {
+fn load(server: &Demo, round: u64, seen: &Arc<Mutex<Seen>>) {
     for client in 0..CLIENTS {
-        let (node, seen) = (server.caller("keys", "design-1-sync"), Arc::clone(seen));
+        let (node, seen) = (server.caller("design-1-sync"), Arc::clone(seen));
         tokio::spawn(async move {
             for n in 0.. {
                 let key = format!("r{round}-c{client}-{n}");
@@ -123,7 +89,7 @@ fn load(server: &Server, round: u64, seen: &Arc<Mutex<Seen>>) {
 }
 
 /// Every bundle is there wholly or not at all, and every acknowledged one is there.
-async fn check(server: &Server, round: u64, seen: &Arc<Mutex<Seen>>) {
+async fn check(server: &Demo, round: u64, seen: &Arc<Mutex<Seen>>) {
     let (sent, acknowledged) = {
         let seen = seen.lock().unwrap();
         (seen.sent.clone(), seen.acknowledged.clone())
@@ -131,7 +97,7 @@ async fn check(server: &Server, round: u64, seen: &Arc<Mutex<Seen>>) {
     let governed = bundles(server).await;
     let lost: Vec<_> = acknowledged.iter().filter(|key| !governed.contains(*key)).collect();
     assert_eq!(lost, Vec::<&String>::new(), "round {round}: acknowledged and lost");
-    let node = server.caller("keys", "design-1-sync");
+    let node = server.caller("design-1-sync");
     // What was sent and not acknowledged may be there or not; a source object without its item would be half.
     for key in sent.difference(&acknowledged) {
         let query = "query($key: String!) { sourceObject(kind: BUNDLE, key: $key) { governanceStatus } }";
@@ -143,8 +109,8 @@ async fn check(server: &Server, round: u64, seen: &Arc<Mutex<Seen>>) {
 }
 
 /// The names of all governed bundles that have their sign-off.
-async fn bundles(server: &Server) -> BTreeSet<String> {
-    let ann = server.caller("people", "ann");
+async fn bundles(server: &Demo) -> BTreeSet<String> {
+    let ann = server.caller("ann");
     let query = "query($after: String) { bundleRegistry(first: 100, after: $after) {
         nodes { name step(key: \"review\") { signOff { status } } } pageInfo { hasNextPage endCursor } } }";
     let (mut found, mut after) = (BTreeSet::new(), Value::Null);

@@ -10,6 +10,7 @@
 
 mod access;
 mod client;
+mod demo;
 mod deployment;
 mod desk;
 mod event;

@@ -3,16 +3,14 @@
 //! `COUNTERSIGN_RECORD=1` writes variables and answers into the file, and the file's steps into the README: read the
 //! difference, and say in the commit why each changed line is right.
 
-use super::client::Caller;
+use super::{client::Caller, demo::Demo};
 use async_graphql::Value as Json;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write,
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::Duration,
 };
 use tokio::task::JoinHandle;
@@ -34,46 +32,6 @@ struct Step {
     takes: BTreeMap<String, String>,
     #[serde(default)]
     answer: Json,
-}
-
-/// The real binary, showing the demo in a directory that nothing was kept in.
-struct Demo {
-    process: Child,
-    _directory: tempfile::TempDir,
-    hello: serde_json::Value,
-    http: reqwest::Client,
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-impl Demo {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir"])
-            .arg(directory.path().join("data"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut hello = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut hello).unwrap();
-        let hello = serde_json::from_str(&hello).expect("a line of JSON once it serves");
-        Self { process, _directory: directory, hello, http: reqwest::Client::new() }
-    }
-
-    /// Somebody of Acme, by the name that the step uses.
-    fn caller(&self, name: &str) -> Caller {
-        let acme = &self.hello["organisations"]["acme"];
-        let credential = acme["people"].get(name).or_else(|| acme["keys"].get(name));
-        let credential = credential.unwrap_or_else(|| panic!("nobody is called {name}")).as_str().unwrap();
-        let address = self.hello["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
-        Caller { name: "the walk-through", credential: Some(credential.into()), address, http: self.http.clone() }
-    }
 }
 
 /// Sends a step's operation; the answer keeps the order in which it was written, and leaves out where in the
@@ -149,7 +107,8 @@ impl Step {
 
 /// Runs every step; answers what the file would say if it were recorded now.
 async fn walked(written: &Walkthrough) -> Walkthrough {
-    let demo = Demo::start();
+    let directory = tempfile::tempdir().unwrap();
+    let demo = Demo::start(&directory.path().join("data")).await;
     let (mut answers, mut listening) = (HashMap::new(), vec![]);
     let mut steps = vec![];
     for (n, step) in written.steps.iter().enumerate() {

@@ -1,0 +1,42 @@
+//! The real binary, serving the demo from a directory: for tests that must see the process itself.
+//! Ended by its process id, at the latest when it is dropped.
+
+use super::client::Caller;
+use serde_json::Value;
+use std::{path::Path, process::Stdio};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// A running demo.
+pub struct Demo {
+    pub process: Child,
+    hello: Value,
+    http: reqwest::Client,
+}
+
+impl Demo {
+    /// Starts it on a free port, and waits for the line that says where it serves.
+    pub async fn start(data: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let hello = lines.next_line().await.unwrap().expect("a line of JSON once it serves");
+        Self { process, hello: serde_json::from_str(&hello).unwrap(), http: reqwest::Client::new() }
+    }
+
+    /// Somebody of Acme: a person or the key of a node.
+    pub fn caller(&self, name: &str) -> Caller {
+        let acme = &self.hello["organisations"]["acme"];
+        let credential = acme["people"].get(name).or_else(|| acme["keys"].get(name));
+        let credential = credential.unwrap_or_else(|| panic!("nobody is called {name}")).as_str().unwrap();
+        let address = self.hello["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        Caller { name: "somebody of the demo", credential: Some(credential.into()), address, http: self.http.clone() }
+    }
+}
