@@ -8,7 +8,8 @@ use super::{
     journal::{FileJournal, Record, Replayed, Settings},
     keys::Keys,
     lock::Lock,
-    open::{OpenError, boot_id, decode_record},
+    machine::boot_id,
+    open::{OpenError, decode_record},
 };
 use crate::domain::{
     id::TenantId,

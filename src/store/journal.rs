@@ -14,7 +14,7 @@ pub use file::FileJournal;
 pub use format::record_hash;
 pub use open::{Known, Opened, Settings};
 pub use reader::{JournalReader, ReadError};
-pub use walk::{OpenError, Replayed, Unreplayed, length, verify};
+pub use walk::{OpenError, Replayed, Unreplayed, length, length_before, verify};
 
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;

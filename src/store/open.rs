@@ -5,11 +5,12 @@ use super::{
     behind::{self, Follow, Followed, Pending},
     cipher,
     codec::{self, Commit},
-    disk::FileDisk,
+    disk::Disk,
     index::{Index, IndexError},
     journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
     keys::{Keys, KeysError},
     lock::{Lock, LockError},
+    machine::{Machine, Progress},
     queue::{Queue, Work},
     slot::Slots,
     writer::{Positioned, Writer},
@@ -19,7 +20,7 @@ use crate::{
         id::{Ids, TenantId},
         time::Clock,
     },
-    limits::{INDEX_GROUPS_WAITING_MAX, STORE_CLOSE_MILLISECONDS_MAX, TENANT_IDLE_SECONDS},
+    limits::{INDEX_GROUPS_WAITING_MAX, STORE_CLOSE_MILLISECONDS_MAX},
 };
 use std::{
     collections::BTreeMap,
@@ -29,24 +30,6 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-
-/// What the store asks of the machine; a test brings its own.
-#[derive(Clone)]
-pub struct Machine {
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// New ids.
-    pub ids: Arc<dyn Ids>,
-    /// After how much idling a tenant's state is let go, in seconds.
-    pub tenant_idle_seconds: i64,
-}
-
-impl Machine {
-    /// The usual bounds with this clock and these ids.
-    pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { clock, ids, tenant_idle_seconds: TENANT_IDLE_SECONDS }
-    }
-}
 
 /// Why the store could not be opened; each says what to do, or which file is damaged.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +90,7 @@ impl Store {
     pub fn open(directory: &Path, machine: &Machine) -> Result<Self, OpenError> {
         let lock = Lock::take(directory)?;
         let keys = Arc::new(Keys::open(&directory.join("keys"))?);
-        let (journal, index) = open_journal(directory, &keys)?;
+        let (journal, index) = open_journal(directory, &keys, machine)?;
         let heads = journal.heads().iter().map(|(tenant, head)| (*tenant, head.number)).collect();
         let (reader, epoch) = (journal.reader(), journal.log_epoch());
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
@@ -231,25 +214,24 @@ impl Inner {
 }
 
 /// Opens both, and brings the index up to the journal's end.
-fn open_journal(directory: &Path, keys: &Keys) -> Result<(FileJournal, Index), OpenError> {
-    let disk = Arc::new(FileDisk::open(&directory.join("journal"))?);
+fn open_journal(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(FileJournal, Index), OpenError> {
+    let disk = (machine.journal)(&directory.join("journal"))?;
     let mut epoch = [0; 16];
     getrandom::fill(&mut epoch).map_err(|_| OpenError::Randomness)?;
-    let boot = boot_id();
     let path = directory.join("index");
-    let opened = Index::open(&path, &boot)?;
+    let opened = Index::open(&path, &machine.boot)?;
     let known = match opened.checkpoint {
         Some(checkpoint) => Some(Known { checkpoint, heads: opened.index.heads()? }),
         None => None,
     };
     let rebuilds = known.is_none();
-    let tail = catch_up(&disk, epoch, known, &opened.index, keys);
+    let tail = catch_up(&disk, epoch, known, &opened.index, keys, &*machine.progress);
     let (journal, records) = match tail {
         Err(journal::OpenError::CheckpointUnknown { .. }) if !rebuilds => {
             tracing::warn!("the index belongs to another journal and is rebuilt");
             drop(opened.index);
-            let index = Index::open_empty(&path, &boot)?;
-            let (journal, _) = catch_up(&disk, epoch, None, &index, keys)?;
+            let index = Index::open_empty(&path, &machine.boot)?;
+            let (journal, _) = catch_up(&disk, epoch, None, &index, keys, &*machine.progress)?;
             return Ok((journal, index));
         }
         opened => opened?,
@@ -262,13 +244,20 @@ fn open_journal(directory: &Path, keys: &Keys) -> Result<(FileJournal, Index), O
 
 /// Replays the journal after what the index knows, into the index, in bounded batches with their own checkpoints.
 fn catch_up(
-    disk: &Arc<FileDisk>,
+    disk: &Arc<dyn Disk>,
     epoch: [u8; 16],
     known: Option<Known>,
     index: &Index,
     keys: &Keys,
+    progress: &dyn Progress,
 ) -> Result<(FileJournal, u64), journal::OpenError> {
     let disk = Arc::clone(disk);
+    let all = journal::length(&*disk)?;
+    let before = match &known {
+        Some(known) => journal::length_before(&*disk, known.checkpoint.end)?,
+        None => 0,
+    };
+    let mut read = 0;
     let mut pending: Option<Pending> = None;
     let mut waiting: Vec<Follow> = vec![];
     let (journal, opened) = FileJournal::open(disk, Settings::new(epoch), known, &mut |replayed| {
@@ -281,6 +270,8 @@ fn catch_up(
                 });
             }
             Replayed::Group(checkpoint) => {
+                read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
+                progress.reached(read, all.saturating_sub(before));
                 let batch = pending.get_or_insert_with(|| Pending::new(checkpoint));
                 waiting.drain(..).for_each(|follow| batch.add(follow));
                 batch.reach(checkpoint);
@@ -294,6 +285,7 @@ fn catch_up(
     if let Some(rest) = pending {
         rest.write(index, keys).map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
     }
+    progress.reached(all.saturating_sub(before), all.saturating_sub(before));
     Ok((journal, opened.records))
 }
 
@@ -318,9 +310,4 @@ pub(super) fn decode_record(keys: &Keys, record: &Record) -> Result<Option<Commi
     let plain = cipher::open(&key, record.tenant, &record.number.to_le_bytes(), &record.payload);
     let plain = plain.map_err(|error| failed(error.to_string()))?;
     codec::decode(&plain).map(Some).map_err(|error| failed(error.to_string()))
-}
-
-/// Names the present boot of the machine; where the system does not say, no checkpoint survives a crash.
-pub(super) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }

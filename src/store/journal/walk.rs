@@ -65,6 +65,17 @@ pub fn length(disk: &dyn Disk) -> io::Result<u64> {
         .try_fold(0_u64, |sum, first| Ok(sum.saturating_add(disk.open(&segment::name(first))?.length()?)))
 }
 
+/// How many bytes lie before a place, for showing progress.
+///
+/// # Errors
+/// What the disk answers.
+pub fn length_before(disk: &dyn Disk, place: Place) -> io::Result<u64> {
+    let earlier = segment::list(disk)?.into_iter().filter(|first| *first < place.segment);
+    earlier
+        .into_iter()
+        .try_fold(place.offset, |sum, first| Ok(sum.saturating_add(disk.open(&segment::name(first))?.length()?)))
+}
+
 /// Reads everything up to a group that is known to be durable, and checks every hash and both
 /// chains; safe while the writer appends. Everything read goes to `seen`.
 ///
