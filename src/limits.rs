@@ -55,6 +55,9 @@ pub const RECEIPTS_MAX: usize = 10_000;
 /// How long an access token is accepted, in seconds.
 pub const ACCESS_TOKEN_LIFETIME_SECONDS: i64 = 10 * 60;
 
+/// How many access tokens are remembered as verified; each takes about 150 bytes.
+pub const TOKENS_VERIFIED_MAX: usize = 10_000;
+
 /// How long a session can be refreshed, in seconds.
 pub const SESSION_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 

@@ -14,6 +14,7 @@ use countersign::{
         field::{FieldChange, FieldValue, Person},
         id::{ItemId, SignOffId, TenantId, UserId},
         item::{Save, StepMove},
+        lookup::Ages,
         receipt::Gone,
         record::Kind,
         sign_off::SignOffStatus,
@@ -234,7 +235,7 @@ async fn describe(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot, users: &
     let started = |step: &str| vec![StepMove { step: step.to_owned(), step_move: Move::Start }];
     let user = |n: usize| users.get(n % users.len().max(1)).copied().ok_or("the organisation has no people");
     let mut saves = vec![];
-    for (n, project) in snapshot.view().items_of_type(ItemType::GovernedProject).enumerate() {
+    for (n, project) in snapshot.view().items_of_type(ItemType::GovernedProject, Ages::ALL).enumerate() {
         let named = |key: &str, first: usize| {
             let pair = people([user(n + first)?, user(n + first + 1)?]);
             Ok::<_, Fault>(FieldChange { key: key.to_owned(), value: Some(pair) })
@@ -243,7 +244,7 @@ async fn describe(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot, users: &
         let save = Save { expected_revision: project.revision, name: None, fields, moves: started("exploration") };
         saves.push((project.id, save));
     }
-    for bundle in snapshot.view().items_of_type(ItemType::GovernedBundle) {
+    for bundle in snapshot.view().items_of_type(ItemType::GovernedBundle, Ages::ALL) {
         let moves = started("review");
         saves.push((bundle.id, Save { expected_revision: bundle.revision, moves, ..Save::default() }));
     }
@@ -265,7 +266,7 @@ async fn describe(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot, users: &
 /// The first bundles of each project wait for feedback.
 async fn review(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot) -> Result<(), Fault> {
     let view = snapshot.view();
-    let projects = view.items_of_type(ItemType::GovernedProject);
+    let projects = view.items_of_type(ItemType::GovernedProject, Ages::ALL);
     let bundles = projects.flat_map(|project| view.children(project.id).take(UNDER_REVIEW));
     let sign_offs: Vec<SignOffId> =
         bundles.flat_map(|bundle| view.sign_offs_of(bundle.id).map(|sign_off| sign_off.id)).collect();
@@ -287,7 +288,7 @@ async fn review(app: &App, viewer: &Arc<Viewer>, snapshot: &Snapshot) -> Result<
 /// What the organisation holds now, as the load will ask for it.
 fn listed(snapshot: &Snapshot) -> (Vec<Project>, String) {
     let view = snapshot.view();
-    let projects = view.items_of_type(ItemType::GovernedProject).map(|project| {
+    let projects = view.items_of_type(ItemType::GovernedProject, Ages::ALL).map(|project| {
         let named = project.fields.iter().find(|(key, _)| key.as_str() == BUSINESS);
         let named = named.map(|(_, value)| value.people()).unwrap_or_default();
         let mut reviewers = named.into_iter().map(|person| match person {
@@ -301,7 +302,8 @@ fn listed(snapshot: &Snapshot) -> (Vec<Project>, String) {
         Project { id: global(Kind::Item, project.id.uuid()), reviewers, untouched }
     });
     let projects = projects.collect();
-    let bundles: Vec<Uuid> = view.items_of_type(ItemType::GovernedBundle).map(|bundle| bundle.id.uuid()).collect();
+    let bundles: Vec<Uuid> =
+        view.items_of_type(ItemType::GovernedBundle, Ages::ALL).map(|bundle| bundle.id.uuid()).collect();
     let deep = bundles.get(bundles.len() * 4 / 5).map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
     (projects, deep.unwrap_or_default())
 }

@@ -103,7 +103,7 @@ fn prepare(directory: &Path, arguments: &Arguments) -> Result<(), Fault> {
         return Ok(());
     }
     std::fs::create_dir_all(directory)?;
-    let (tenants, projects) = if arguments.smoke { ("2", "20") } else { ("10", "1000") };
+    let (tenants, projects) = if arguments.smoke { ("2", "80") } else { ("10", "1000") };
     let begun = Instant::now();
     let mut builder = Command::new(std::env::current_exe()?);
     let built = builder.arg("build").arg(directory).args([tenants, projects]).status()?;

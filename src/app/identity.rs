@@ -218,7 +218,7 @@ pub fn groups(
 /// See [`RefusedPage`].
 pub fn source_nodes(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<Seen<SourceNode>>, RefusedPage> {
     let rows = Seen::all(snapshot, snapshot.view().all::<SourceNode>());
-    request.by_age(rows.map(|node| (node.id.uuid(), node)), true)
+    request.by_age(rows.map(|node| (node.id.uuid(), node)))
 }
 
 /// A page of API keys, oldest first; empty for whoever does not administer the tenant.
@@ -227,5 +227,5 @@ pub fn source_nodes(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<S
 /// See [`RefusedPage`].
 pub fn api_keys(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<Seen<ApiKey>>, RefusedPage> {
     let rows = Seen::all(snapshot, snapshot.view().all::<ApiKey>());
-    request.by_age(rows.map(|key| (key.id.uuid(), key)), true)
+    request.by_age(rows.map(|key| (key.id.uuid(), key)))
 }

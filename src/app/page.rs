@@ -1,7 +1,10 @@
 //! Pages of lists: a keyset that stays put while rows come and go.
 //! Never counts further than it must.
 
-use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, TOTAL_COUNT_EXACT_MAX};
+use crate::{
+    domain::lookup::Ages,
+    limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, TOTAL_COUNT_EXACT_MAX},
+};
 use uuid::Uuid;
 
 /// Where a row stands in its list: what it is sorted by, then its id.
@@ -11,6 +14,13 @@ pub struct Cursor {
     pub key: String,
     /// The row's id; UUIDv7, so by age.
     pub id: Uuid,
+}
+
+impl Cursor {
+    /// The place of a row in a list that is sorted by age.
+    pub(super) const fn at(id: Uuid) -> Self {
+        Self { key: String::new(), id }
+    }
 }
 
 /// Which page.
@@ -35,7 +45,7 @@ pub struct Page<T> {
     pub has_next: bool,
     /// Whether there are rows before the first.
     pub has_previous: bool,
-    /// How many rows the whole list has, counted to one more than is told exactly.
+    /// How many rows the whole list has, counted to one more than is told exactly; 0 where nobody asked.
     pub total: usize,
 }
 
@@ -86,31 +96,39 @@ impl PageRequest {
         Ok(Page { rows, has_next, has_previous, total })
     }
 
-    /// The page of a list whose rows come oldest first: it reads no further than the page, unless `counted`.
+    /// The page of a short list, oldest first.
     ///
     /// # Errors
     /// See [`RefusedPage`].
-    pub fn by_age<T>(&self, rows: impl Iterator<Item = (Uuid, T)>, counted: bool) -> Result<Page<T>, RefusedPage> {
-        let rows = rows.map(|(id, row)| (Cursor { key: String::new(), id }, row));
+    pub fn by_age<T>(&self, rows: impl Iterator<Item = (Uuid, T)>) -> Result<Page<T>, RefusedPage> {
+        self.of(rows.map(|(id, row)| (Cursor::at(id), row)), false)
+    }
+
+    /// The page of a list that may be long, by age: `rows` answers any stretch of it, and no more is read than the
+    /// page and the row behind it. Counted, the list is read as far as it is counted exactly.
+    ///
+    /// # Errors
+    /// See [`RefusedPage`].
+    pub fn along<T, I: Iterator<Item = (Uuid, T)>>(
+        &self,
+        newest_first: bool,
+        counted: bool,
+        rows: impl Fn(Ages) -> I,
+    ) -> Result<Page<T>, RefusedPage> {
         let (size, from_end) = self.size()?;
-        if from_end || self.before.is_some() {
-            return self.of(rows, false);
+        let (after, before) = (self.after.as_ref().map(|row| row.id), self.before.as_ref().map(|row| row.id));
+        let total = if counted { rows(Ages::ALL).take(TOTAL_COUNT_EXACT_MAX + 1).count() } else { 0 };
+        let (older, younger) = if newest_first { (before, after) } else { (after, before) };
+        let mut walked = rows(Ages { newest_first: from_end != newest_first, ..Ages::between(older, younger) });
+        let mut page: Vec<_> = walked.by_ref().take(size).map(|(id, row)| (Cursor::at(id), row)).collect();
+        let more = walked.next().is_some();
+        if from_end {
+            page.reverse();
         }
-        let (mut page, mut seen, mut has_next) = (vec![], 0, false);
-        let mut has_previous = false;
-        for (cursor, row) in rows {
-            seen += 1;
-            if self.after.as_ref().is_some_and(|after| cursor <= *after) {
-                has_previous = true;
-            } else if page.len() < size {
-                page.push((cursor, row));
-            } else {
-                has_next = true;
-                if !counted || seen > TOTAL_COUNT_EXACT_MAX {
-                    break;
-                }
-            }
-        }
-        Ok(Page { rows: page, has_next, has_previous, total: seen })
+        let older = older.is_some_and(|id| rows(Ages::up_to(id)).next().is_some());
+        let younger = younger.is_some_and(|id| rows(Ages::from(id)).next().is_some());
+        let (ahead, behind) = if newest_first { (younger, older) } else { (older, younger) };
+        let (has_previous, has_next) = if from_end { (more || ahead, behind) } else { (ahead, more || behind) };
+        Ok(Page { rows: page, has_next, has_previous, total })
     }
 }

@@ -9,6 +9,7 @@ use crate::{
         id::{InfrastructureId, ItemId, TemplateId},
         infrastructure::Infrastructure,
         item::Item,
+        lookup::Ages,
         sign_off::SignOffStatus,
         source::{Governance, SourceKind, SourceObject},
         template::{ItemType, Template, TemplateStatus},
@@ -123,17 +124,25 @@ pub fn items(
     counted: bool,
 ) -> Result<Page<Seen<Item>>, RefusedPage> {
     let view = snapshot.view();
-    let of_types = types.iter().flat_map(|item_type| view.items_of_type(*item_type));
-    let rows = Seen::all(snapshot, of_types)
-        .filter(|item| !item.is_deleted() && (filter.names_archived() || item.is_live()) && filter.holds(item));
+    let shown =
+        |item: &Seen<Item>| !item.is_deleted() && (filter.names_archived() || item.is_live()) && filter.holds(item);
     let descending =
         matches!(order, ItemOrder::CreatedDescending | ItemOrder::NameDescending | ItemOrder::ChangedDescending);
+    let by_age = matches!(order, ItemOrder::CreatedAscending | ItemOrder::CreatedDescending);
+    if let (true, [item_type], None) = (by_age, types, filter.under) {
+        return request.along(descending, counted, |ages| {
+            let rows = Seen::all(snapshot, view.items_of_type(*item_type, ages)).filter(shown);
+            rows.map(|item| (item.id.uuid(), item))
+        });
+    }
+    let candidates = match filter.under {
+        Some(parent) => view.descendants(parent),
+        None => types.iter().flat_map(|item_type| view.items_of_type(*item_type, Ages::ALL)).collect(),
+    };
+    let rows = Seen::all(snapshot, candidates.into_iter().filter(|item| types.contains(&item.item_type))).filter(shown);
     match order {
-        ItemOrder::CreatedAscending if types.len() == 1 => {
-            request.by_age(rows.map(|item| (item.id.uuid(), item)), counted)
-        }
         ItemOrder::CreatedAscending | ItemOrder::CreatedDescending => {
-            request.of(rows.map(|item| (Cursor { key: String::new(), id: item.id.uuid() }, item)), descending)
+            request.of(rows.map(|item| (Cursor::at(item.id.uuid()), item)), descending)
         }
         ItemOrder::NameAscending | ItemOrder::NameDescending => {
             let key = |item: &Seen<Item>| item.name.as_str().to_lowercase();
@@ -234,9 +243,10 @@ pub fn sources(
     counted: bool,
 ) -> Result<Page<Seen<SourceObject>>, RefusedPage> {
     let archived = filter.names_archived();
-    let rows = Seen::all(snapshot, snapshot.view().all::<SourceObject>())
-        .filter(|source| (archived || source.archived_at.is_none()) && filter.holds(source));
-    request.by_age(rows.map(|source| (source.id.uuid(), source)), counted)
+    let shown = |source: &Seen<SourceObject>| (archived || source.archived_at.is_none()) && filter.holds(source);
+    request.along(false, counted, |ages| {
+        Seen::all(snapshot, snapshot.view().aged(ages)).filter(shown).map(|source| (source.id.uuid(), source))
+    })
 }
 
 /// A page of the inbox: what could be governed, oldest first.
@@ -249,8 +259,10 @@ pub fn governable(
     request: &PageRequest,
     counted: bool,
 ) -> Result<Page<Seen<SourceObject>>, RefusedPage> {
-    let rows = Seen::all(snapshot, snapshot.view().governable()).filter(|source| filter.holds(source));
-    request.by_age(rows.map(|source| (source.id.uuid(), source)), counted)
+    request.along(false, counted, |ages| {
+        let rows = Seen::all(snapshot, snapshot.view().governable(ages)).filter(|source| filter.holds(source));
+        rows.map(|source| (source.id.uuid(), source))
+    })
 }
 
 /// A page of templates, oldest first; those that are not active only for whoever manages them.
@@ -266,7 +278,7 @@ pub fn templates(
     let status = status.unwrap_or(TemplateStatus::Active);
     let rows = Seen::all(snapshot, snapshot.view().all::<Template>())
         .filter(|template| template.status == status && item_type.is_none_or(|of| template.item_type == of));
-    request.by_age(rows.map(|template| (template.id.uuid(), template)), true)
+    request.by_age(rows.map(|template| (template.id.uuid(), template)))
 }
 
 /// A page of infrastructures, oldest first.
@@ -275,7 +287,7 @@ pub fn templates(
 /// See [`RefusedPage`].
 pub fn infrastructures(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<Seen<Infrastructure>>, RefusedPage> {
     let rows = Seen::all(snapshot, snapshot.view().all::<Infrastructure>());
-    request.by_age(rows.map(|infrastructure| (infrastructure.id.uuid(), infrastructure)), true)
+    request.by_age(rows.map(|infrastructure| (infrastructure.id.uuid(), infrastructure)))
 }
 
 /// A page of deployments, oldest first.
@@ -288,7 +300,9 @@ pub fn deployments(
     request: &PageRequest,
     counted: bool,
 ) -> Result<Page<Seen<Deployment>>, RefusedPage> {
-    let rows = Seen::all(snapshot, snapshot.view().all::<Deployment>())
-        .filter(|deployment| infrastructure.is_none_or(|on| deployment.infrastructure == on));
-    request.by_age(rows.map(|deployment| (deployment.id.uuid(), deployment)), counted)
+    request.along(false, counted, |ages| {
+        let rows = Seen::all(snapshot, snapshot.view().aged::<Deployment>(ages))
+            .filter(move |deployment| infrastructure.is_none_or(|on| deployment.infrastructure == on));
+        rows.map(|deployment| (deployment.id.uuid(), deployment))
+    })
 }

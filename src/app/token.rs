@@ -9,7 +9,7 @@ use crate::{
         session::RefreshHashes,
         time::Timestamp,
     },
-    limits::TOKEN_LEEWAY_SECONDS,
+    limits::{TOKEN_LEEWAY_SECONDS, TOKENS_VERIFIED_MAX},
     store::keys::{Keys, KeysError},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -18,6 +18,7 @@ use ed25519_dalek::{
     pkcs8::{DecodePrivateKey, EncodePrivateKey},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -58,12 +59,32 @@ struct Claims {
     jti: String,
 }
 
+/// What a token says, once its signature was verified.
+#[derive(Clone, Copy)]
+struct Verified {
+    bearer: Bearer,
+    issued: i64,
+    expires: i64,
+}
+
+impl Verified {
+    /// Whom it names, if it is good now.
+    fn at(self, now: Timestamp) -> Option<Bearer> {
+        let at = |seconds: i64| Timestamp::from_milliseconds(0).plus_seconds(seconds);
+        let begun = at(self.issued.saturating_sub(TOKEN_LEEWAY_SECONDS)) <= now;
+        let lasts = now < at(self.expires.saturating_add(TOKEN_LEEWAY_SECONDS));
+        (begun && lasts).then_some(self.bearer)
+    }
+}
+
 /// Signs access tokens and checks them.
 pub(super) struct Tokens {
     kid: String,
     signing: EncodingKey,
     verifying: DecodingKey,
     validation: Validation,
+    /// Tokens whose signatures were verified, by digest: a signature costs more than the rest of a small request.
+    verified: Cache<[u8; 32], Verified>,
 }
 
 impl Tokens {
@@ -86,6 +107,7 @@ impl Tokens {
             signing: EncodingKey::from_ed_der(&secret),
             verifying: DecodingKey::from_ed_der(&public),
             validation,
+            verified: Cache::new(TOKENS_VERIFIED_MAX),
         })
     }
 
@@ -118,19 +140,24 @@ impl Tokens {
 
     /// Whom a token names, if this server signed it and it is good now.
     pub(super) fn bearer(&self, token: &str, now: Timestamp) -> Option<Bearer> {
+        let digest = hash_of_secret(token.as_bytes());
+        if let Some(verified) = self.verified.get(&digest) {
+            return verified.at(now);
+        }
+        let verified = self.verify(token)?;
+        let bearer = verified.at(now)?;
+        self.verified.insert(digest, verified);
+        Some(bearer)
+    }
+
+    fn verify(&self, token: &str) -> Option<Verified> {
         let header = decode_header(token).ok()?;
         if header.kid.as_ref() != Some(&self.kid) {
             return None;
         }
         let claims = decode::<Claims>(token, &self.verifying, &self.validation).ok()?.claims;
-        let at = |seconds: i64| Timestamp::from_milliseconds(0).plus_seconds(seconds);
-        let begun = at(claims.iat.saturating_sub(TOKEN_LEEWAY_SECONDS)) <= now;
-        let lasts = now < at(claims.exp.saturating_add(TOKEN_LEEWAY_SECONDS));
-        (begun && lasts).then(|| Bearer {
-            tenant: claims.tid.into(),
-            user: claims.sub.into(),
-            session: claims.sid.into(),
-        })
+        let bearer = Bearer { tenant: claims.tid.into(), user: claims.sub.into(), session: claims.sid.into() };
+        Some(Verified { bearer, issued: claims.iat, expires: claims.exp })
     }
 }
 

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::domain::{access::Principal, deployment::Deployment};
 use imbl::{OrdMap, OrdSet};
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
+use uuid::Uuid;
 
 /// What finds records by something else than their id.
 #[derive(Clone, Default)]
@@ -199,7 +200,7 @@ by_id! {
     receipt: ReceiptId => Receipt,
 }
 
-const LEAST: uuid::Uuid = uuid::Uuid::nil();
+const LEAST: Uuid = Uuid::nil();
 
 impl State {
     /// The user with this address.
@@ -256,10 +257,18 @@ impl State {
         own.or_else(|| all().find(|grants| grants.item_type.is_none())).map(AsRef::as_ref)
     }
 
-    /// The items of a type, oldest first.
-    pub(in crate::domain) fn items_of_type(&self, item_type: ItemType) -> impl Iterator<Item = &Arc<Item>> {
-        let ids = pairs(&self.indexes.items_by_type, item_type, ItemId::from_uuid(LEAST));
-        ids.filter_map(|id| self.item(id))
+    /// The items of a type with ids between these ends, oldest first.
+    pub(in crate::domain) fn items_of_type(
+        &self,
+        item_type: ItemType,
+        (older, younger): (Bound<ItemId>, Bound<ItemId>),
+    ) -> impl DoubleEndedIterator<Item = &Arc<Item>> {
+        let end = |end: Bound<ItemId>, last: Uuid| match end {
+            Bound::Unbounded => Bound::Included((item_type, ItemId::from_uuid(last))),
+            Bound::Included(_) | Bound::Excluded(_) => end.map(|id| (item_type, id)),
+        };
+        let ids = self.indexes.items_by_type.range((end(older, LEAST), end(younger, Uuid::max())));
+        ids.filter_map(|(_, id)| self.item(*id))
     }
 
     /// The items directly below an item, oldest first.
@@ -313,9 +322,12 @@ impl State {
         ids.filter_map(|id| self.source_object(id))
     }
 
-    /// The source objects that could be governed, oldest first.
-    pub(in crate::domain) fn governable(&self) -> impl Iterator<Item = &Arc<SourceObject>> {
-        self.indexes.governable.iter().filter_map(|id| self.source_object(*id))
+    /// The source objects that could be governed with ids between these ends, oldest first.
+    pub(in crate::domain) fn governable(
+        &self,
+        range: (Bound<SourceObjectId>, Bound<SourceObjectId>),
+    ) -> impl DoubleEndedIterator<Item = &Arc<SourceObject>> {
+        self.indexes.governable.range(range).filter_map(|id| self.source_object(*id))
     }
 
     /// The deployments of a source object.

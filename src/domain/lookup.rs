@@ -16,7 +16,48 @@ use super::{
     tenant::Tenant,
     text::{ExternalKey, Slug, StepKey},
 };
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
+use uuid::Uuid;
+
+/// A stretch of a list by age (ids are UUIDv7): between two ends, from one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ages {
+    /// The older end.
+    pub older: Bound<Uuid>,
+    /// The younger end.
+    pub younger: Bound<Uuid>,
+    /// Whether it is walked from the younger end.
+    pub newest_first: bool,
+}
+
+impl Ages {
+    /// The whole list, oldest first.
+    pub const ALL: Self = Self { older: Bound::Unbounded, younger: Bound::Unbounded, newest_first: false };
+
+    /// What lies between two rows, without them, oldest first; nothing when they stand the other way around.
+    pub fn between(older: Option<Uuid>, younger: Option<Uuid>) -> Self {
+        let end = |row: Option<Uuid>| row.map_or(Bound::Unbounded, Bound::Excluded);
+        match (older, younger) {
+            (Some(first), Some(last)) if first >= last => Self::up_to(Uuid::nil()),
+            _ => Self { older: end(older), younger: end(younger), newest_first: false },
+        }
+    }
+
+    /// A row and all that are older.
+    pub const fn up_to(row: Uuid) -> Self {
+        Self { younger: Bound::Included(row), ..Self::ALL }
+    }
+
+    /// A row and all that are younger.
+    pub const fn from(row: Uuid) -> Self {
+        Self { older: Bound::Included(row), ..Self::ALL }
+    }
+
+    /// A list of these ages in the order in which they are walked.
+    fn ordered<'s, T>(self, mut rows: impl DoubleEndedIterator<Item = T> + 's) -> impl Iterator<Item = T> + 's {
+        std::iter::from_fn(move || if self.newest_first { rows.next_back() } else { rows.next() })
+    }
+}
 
 macro_rules! guarded {
     ($($name:ident: $id:ty => $kind:ty),+ $(,)?) => {
@@ -106,9 +147,28 @@ impl<'s> View<'s> {
         self.readable_of(T::table(self.state()).values())
     }
 
-    /// The items of a type that the viewer may read, oldest first.
-    pub fn items_of_type(self, item_type: ItemType) -> impl Iterator<Item = &'s Arc<Item>> + 's {
-        self.readable_of(self.state().items_of_type(item_type))
+    /// A stretch of the records of a kind that the viewer may read.
+    pub fn aged<T: Entity + Resource>(self, ages: Ages) -> impl Iterator<Item = &'s Arc<T>> + 's {
+        let range = T::table(self.state()).range((ages.older.map(T::Id::from), ages.younger.map(T::Id::from)));
+        self.readable_of(ages.ordered(range.map(|(_, record)| record)))
+    }
+
+    /// A stretch of the items of a type that the viewer may read.
+    pub fn items_of_type(self, item_type: ItemType, ages: Ages) -> impl Iterator<Item = &'s Arc<Item>> + 's {
+        let range = (ages.older.map(ItemId::from_uuid), ages.younger.map(ItemId::from_uuid));
+        self.readable_of(ages.ordered(self.state().items_of_type(item_type, range)))
+    }
+
+    /// The items below an item, at any depth and of any type, that the viewer may read down from it.
+    pub fn descendants(self, item: ItemId) -> Vec<&'s Arc<Item>> {
+        let mut found: Vec<&'s Arc<Item>> = self.children(item).collect();
+        let mut next = 0;
+        while let Some(parent) = found.get(next) {
+            let below = self.children(parent.id);
+            found.extend(below);
+            next += 1;
+        }
+        found
     }
 
     /// The items below an item that the viewer may read, oldest first.
@@ -121,9 +181,10 @@ impl<'s> View<'s> {
         self.readable_of(self.state().sources_of(item))
     }
 
-    /// The source objects in the inbox that the viewer could govern, oldest first.
-    pub fn governable(self) -> impl Iterator<Item = &'s Arc<SourceObject>> + 's {
-        let open = self.readable_of(self.state().governable());
+    /// A stretch of the source objects in the inbox that the viewer could govern.
+    pub fn governable(self, ages: Ages) -> impl Iterator<Item = &'s Arc<SourceObject>> + 's {
+        let range = (ages.older.map(SourceObjectId::from_uuid), ages.younger.map(SourceObjectId::from_uuid));
+        let open = self.readable_of(ages.ordered(self.state().governable(range)));
         open.filter(move |source| source.may(Need::Govern, self).is_ok())
     }
 

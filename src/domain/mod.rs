@@ -15,7 +15,7 @@ pub mod identity;
 mod index;
 pub mod infrastructure;
 pub mod item;
-mod lookup;
+pub mod lookup;
 pub mod policy;
 pub mod receipt;
 pub mod record;

@@ -136,7 +136,7 @@ impl SourceObject {
     ) -> Result<SourceObjectConnection> {
         let request = page(first, after, last, before)?;
         let rows = self.0.children().into_iter().map(|child| (child.id.uuid(), child));
-        Ok(request.by_age(rows, true).map_err(PageError::from)?.into())
+        Ok(request.by_age(rows).map_err(PageError::from)?.into())
     }
 
     /// The object on another node that it was made from.

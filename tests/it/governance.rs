@@ -9,6 +9,7 @@ use countersign::domain::{
     governance::{EffectiveRule, Govern, InstanceRule, NewRules, RuleOrigin},
     id::{ItemId, SourceObjectId},
     item::{Item, NewItem},
+    lookup::Ages,
     source::{Governance, Reported, SourceKey, SourceKind, SourceObject, SyncRow, ValidationStatus},
     template::ItemType,
     text::Name,
@@ -272,10 +273,10 @@ fn hiding_takes_along_what_lies_below_and_what_is_reported_there_later() {
     assert_eq!(code(govern(&mut desk, "ann", id, Govern { template, ..Govern::default() })), "SOURCE_HIDDEN");
     let (_, told) = sync(&mut desk, SYNC, vec![bundle("P", "v2", 'b')]).unwrap();
     assert_eq!(told, ["source_object_reported", "source_object_hidden by AutomaticGovernance"]);
-    assert_eq!(desk.look("ann", |view| view.governable().count()), 0);
+    assert_eq!(desk.look("ann", |view| view.governable(Ages::ALL).count()), 0);
     let (_, told) = unhide(&mut desk, id).unwrap();
     assert_eq!(told.len(), 3);
-    assert_eq!(desk.look("ann", |view| view.governable().count()), 3);
+    assert_eq!(desk.look("ann", |view| view.governable(Ages::ALL).count()), 3);
     govern(&mut desk, "ann", id, Govern { template, ..Govern::default() }).unwrap();
     assert_eq!(code(hide(&mut desk, id)), "ALREADY_GOVERNED");
 }

@@ -29,6 +29,7 @@ mod lifecycle;
 mod machine;
 mod memory_disk;
 mod operations;
+mod page;
 mod schema;
 mod session;
 mod situation;
