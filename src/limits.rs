@@ -1,6 +1,8 @@
 //! Every bound of the server as a named constant, units last, each with its reason.
 //! Never holds defaults that a user configures: those stand with the flags.
 
+use std::num::NonZeroU32;
+
 /// The largest size of one journal segment before a new one is begun, in bytes.
 /// Large enough that a busy day makes few files, small enough to copy and compact one at a time.
 pub const JOURNAL_SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -54,6 +56,20 @@ pub const RECEIPTS_MAX: usize = 10_000;
 
 /// How long an access token is accepted, in seconds.
 pub const ACCESS_TOKEN_LIFETIME_SECONDS: i64 = 10 * 60;
+
+/// How many passwords one place may try for one account at once; then one every 30 seconds.
+pub const SIGN_INS_OF_ACCOUNT_HERE_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
+/// How many passwords may be tried for one account at once, wherever from; then one every 6 seconds. Fifty times as
+/// many as anybody mistypes, and still no more than 14,400 guesses a day.
+pub const SIGN_INS_OF_ACCOUNT_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(49);
+
+/// How many passwords one place may try at once, whosever; then one a second. An office behind one address signs in
+/// on a Monday morning.
+pub const SIGN_INS_FROM_ADDRESS_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+/// How many accounts or places are remembered before those that have waited long enough are forgotten.
+pub const THROTTLED_KEYS_MAX: usize = 100_000;
 
 /// How many access tokens are remembered as verified; each takes about 150 bytes.
 pub const TOKENS_VERIFIED_MAX: usize = 10_000;

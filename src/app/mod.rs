@@ -18,6 +18,7 @@ mod session;
 mod sign_off;
 mod source;
 mod tenant;
+mod throttle;
 mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
@@ -28,7 +29,7 @@ pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
 pub use registry::{GovernanceStatus, ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
-pub use session::{MadeLink, SignIn, SignedIn};
+pub use session::{MadeLink, NotSignedIn, SignIn, SignedIn};
 pub use sign_off::{Task, my_review_tasks};
 pub use source::source_by_key;
 pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
@@ -43,6 +44,7 @@ use crate::{
 };
 use password::{PasswordError, Passwords};
 use std::sync::Arc;
+use throttle::Throttle;
 use token::{TokenError, Tokens};
 
 /// The application: everything that can be asked, over one store. Clones share it.
@@ -56,6 +58,7 @@ pub struct App {
 struct Inner {
     tokens: Tokens,
     passwords: Passwords,
+    throttle: Throttle,
 }
 
 /// Why the application cannot begin over an open store.
@@ -88,7 +91,8 @@ impl App {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(store: Store) -> Result<Self, OpenError> {
-        let inner = Inner { tokens: Tokens::open(store.keys())?, passwords: Passwords::start()? };
+        let (tokens, passwords) = (Tokens::open(store.keys())?, Passwords::start()?);
+        let inner = Inner { tokens, passwords, throttle: Throttle::new(Arc::clone(store.clock())) };
         let app = Self { store, inner: Arc::new(inner) };
         app.open_platform().await.map_err(OpenError::Platform)?;
         Ok(app)

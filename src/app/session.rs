@@ -4,6 +4,7 @@
 use super::{
     App, Call, Committed, Failed, Fault,
     tenant::PLATFORM,
+    throttle::Account,
     token::{self, Bearer, RefreshSecret},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     limits::ACCESS_TOKEN_LIFETIME_SECONDS,
     store::{Snapshot, Turn},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// What whoever signed in gets: the tokens are nowhere else.
 pub struct SignedIn {
@@ -51,6 +52,24 @@ pub struct SignIn {
     pub email: String,
     /// The password.
     pub password: String,
+}
+
+/// Why somebody was not signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSignedIn {
+    /// Too many attempts, good or bad, for this account or from this place.
+    Throttled {
+        /// How long to wait before another attempt is heard.
+        wait: Duration,
+    },
+    /// The credential, or the machine.
+    Failed(Failed),
+}
+
+impl From<Failed> for NotSignedIn {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
 }
 
 const UNAUTHENTICATED: Failed = Failed::Denied(Denied::Unauthenticated);
@@ -85,8 +104,14 @@ impl App {
     /// Begins a session with a password. Everything that is wrong answers alike, after the same work.
     ///
     /// # Errors
-    /// `Unauthenticated`; `Overloaded` when too many passwords wait to be verified.
-    pub async fn sign_in(&self, asked: SignIn) -> Result<Committed<SignedIn>, Failed> {
+    /// See [`NotSignedIn`]; `Overloaded` when too many passwords wait to be verified.
+    pub async fn sign_in(&self, asked: SignIn, address: Option<IpAddr>) -> Result<Committed<SignedIn>, NotSignedIn> {
+        let account = Account::new(&asked.organisation, &asked.email);
+        self.inner.throttle.attempt(account, address).map_err(|wait| NotSignedIn::Throttled { wait })?;
+        Ok(self.begin_session(asked).await?)
+    }
+
+    async fn begin_session(&self, asked: SignIn) -> Result<Committed<SignedIn>, Failed> {
         let found = self.candidate(&asked).await?;
         let (viewer, candidate) = found.map_or((None, None), |(viewer, found)| (Some(viewer), Some(found)));
         let hash = candidate.as_ref().map(|candidate| candidate.password_hash.clone());

@@ -2,7 +2,7 @@
 //! Never holds a rule, and never names a noun.
 
 use super::{
-    error::{UserError, failed},
+    error::{UserError, code, error, failed},
     id::EventCursor,
 };
 use crate::{
@@ -13,19 +13,42 @@ use crate::{
 use async_graphql::{Context, Result, Value};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tokio::sync::OnceCell;
 
 /// Who sent the request, and the one version that all of its answer shows.
 pub(super) struct Asker {
     viewer: Result<Arc<Viewer>, Failed>,
+    address: Option<IpAddr>,
     snapshot: OnceCell<Snapshot>,
+    /// Whether a credential was presented in the input of a field: one in an operation is enough.
+    presented: AtomicBool,
 }
 
 impl Asker {
-    pub(super) fn new(viewer: Result<Arc<Viewer>, Failed>) -> Self {
-        Self { viewer, snapshot: OnceCell::new() }
+    pub(super) fn new(viewer: Result<Arc<Viewer>, Failed>, address: Option<IpAddr>) -> Self {
+        Self { viewer, address, snapshot: OnceCell::new(), presented: AtomicBool::new(false) }
     }
+}
+
+/// From where a credential is presented in the input of a field: aliases must not make one request many attempts.
+///
+/// # Errors
+/// BAD_REQUEST for the second in one operation.
+pub(super) fn presented(ctx: &Context<'_>) -> Result<Option<IpAddr>> {
+    let asker = ctx.data_unchecked::<Asker>();
+    if asker.presented.swap(true, Ordering::Relaxed) {
+        let message =
+            "One operation presents one credential: send the next signIn, refreshSession or setPassword alone.";
+        return Err(error(code::BAD_REQUEST, message));
+    }
+    Ok(asker.address)
 }
 
 /// The application.
@@ -131,9 +154,9 @@ pub(super) fn page(
 ) -> Result<PageRequest> {
     let cursor = |text: Option<String>| {
         let decoded = text.map(|text| decode_cursor(&text).ok_or(text));
-        decoded.transpose().map_err(|_| {
-            super::error::error(super::error::code::BAD_REQUEST, "This is not a page cursor that this server gave out.")
-        })
+        decoded
+            .transpose()
+            .map_err(|_| error(code::BAD_REQUEST, "This is not a page cursor that this server gave out."))
     };
     Ok(PageRequest { first, last, after: cursor(after)?, before: cursor(before)? })
 }

@@ -14,7 +14,7 @@ use async_graphql::{
     parser::types::Field,
     registry::{MetaEnumValue, MetaType, MetaTypeId, Registry},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// The closed set of codes of errors.
 pub(super) mod code {
@@ -23,6 +23,7 @@ pub(super) mod code {
     pub(in crate::graphql) const NOT_FOUND: &str = "NOT_FOUND";
     pub(in crate::graphql) const BAD_REQUEST: &str = "BAD_REQUEST";
     pub(in crate::graphql) const CURSOR_EXPIRED: &str = "CURSOR_EXPIRED";
+    pub(in crate::graphql) const RATE_LIMITED: &str = "RATE_LIMITED";
     pub(in crate::graphql) const UNAVAILABLE: &str = "UNAVAILABLE";
     pub(in crate::graphql) const STORAGE_FULL: &str = "STORAGE_FULL";
     pub(in crate::graphql) const INTERNAL: &str = "INTERNAL";
@@ -82,6 +83,13 @@ pub(super) fn failed(failed: Failed) -> Error {
         Failed::Fault(reason) => fault(reason),
         Failed::Refused(refusal) => error(code::BAD_REQUEST, refusal.sentence()),
     }
+}
+
+/// What whoever signs in too often is told.
+pub(super) fn throttled(wait: Duration) -> Error {
+    let seconds = wait.as_secs().saturating_add(1);
+    let message = format!("Too many attempts to sign in. The next is heard in {seconds} seconds.");
+    error(code::RATE_LIMITED, message).extend_with(|_, extensions| extensions.set("retryAfterSeconds", seconds))
 }
 
 /// Why events cannot be read.

@@ -29,7 +29,7 @@ use async_graphql::{
     Data, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
     futures_util::stream::{BoxStream, StreamExt},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Reading.
 #[derive(Default, MergedObject)]
@@ -86,6 +86,7 @@ pub struct Api {
 pub struct ApiConnection {
     api: Api,
     credential: Option<Arc<str>>,
+    address: Option<IpAddr>,
 }
 
 impl Api {
@@ -99,21 +100,22 @@ impl Api {
         self.app.store().is_impaired()
     }
 
-    /// Answers one request of whoever presents this credential, or of nobody.
-    pub async fn request(&self, credential: Option<&str>, request: Request) -> Response {
+    /// Answers one request of whoever presents this credential, or of nobody, from this network address; a caller in
+    /// the same process has none.
+    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, request: Request) -> Response {
         let viewer = self.viewer(credential).await;
-        coded(self.schema.execute(request.data(Asker::new(viewer))).await)
+        coded(self.schema.execute(request.data(Asker::new(viewer, address))).await)
     }
 
     /// The API for a socket that presented this credential.
     ///
     /// # Errors
     /// `Unauthenticated` when a credential was presented that is not valid; a fault when it could not be checked.
-    pub async fn connection(&self, credential: Option<&str>) -> Result<ApiConnection, Failed> {
+    pub async fn connection(&self, credential: Option<&str>, address: Option<IpAddr>) -> Result<ApiConnection, Failed> {
         if credential.is_some() {
             self.viewer(credential).await?;
         }
-        Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into) })
+        Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into), address })
     }
 
     async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Failed> {
@@ -126,7 +128,7 @@ impl Api {
 
 impl Executor for ApiConnection {
     async fn execute(&self, request: Request) -> Response {
-        self.api.request(self.credential.as_deref(), request).await
+        self.api.request(self.credential.as_deref(), self.address, request).await
     }
 
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
@@ -134,9 +136,10 @@ impl Executor for ApiConnection {
         // Every operation asks anew whether the credential still stands.
         let stream = async_graphql::futures_util::stream::once(async move {
             let viewer = this.api.viewer(this.credential.as_deref()).await;
-            this.api
-                .schema
-                .execute_stream_with_session_data(request.data(Asker::new(viewer)), session.unwrap_or_default())
+            this.api.schema.execute_stream_with_session_data(
+                request.data(Asker::new(viewer, this.address)),
+                session.unwrap_or_default(),
+            )
         });
         stream.flatten().map(coded).boxed()
     }

@@ -2,14 +2,14 @@
 //! Never says what was wrong with a credential, and never shows a secret but in the answer that made it.
 
 use super::{
-    call::{Payload, app, mutate, viewer, worded},
-    error::{UserError, code, error},
+    call::{Payload, app, mutate, presented, viewer, worded},
+    error::{UserError, code, error, throttled},
     id::{EventCursor, of_kind},
     identity::User,
     scalar::DateTime,
 };
 use crate::{
-    app::{Committed, Failed, MadeLink, Seen, SignIn, SignedIn},
+    app::{Committed, Failed, MadeLink, NotSignedIn, Seen, SignIn, SignedIn},
     domain::{access::Denied, identity, receipt::Gone, record::Kind},
 };
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
@@ -162,8 +162,8 @@ impl Payload for SetPasswordPayload {
     }
 }
 
-/// Runs an operation of somebody who presents a credential in the input and may be nobody yet.
-fn presented<P: Payload>(
+/// Words what became of a credential in the input: whoever presents it may be nobody yet.
+fn accepted<P: Payload>(
     ctx: &Context<'_>,
     outcome: Result<Committed<P::Outcome>, Failed>,
     wrong: &'static str,
@@ -180,15 +180,24 @@ pub(super) struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Signs you in. Whatever is wrong, the answer is UNAUTHENTICATED. Needs no credential.
+    /// Signs you in. Whatever is wrong, the answer is UNAUTHENTICATED; who tries too often is told RATE_LIMITED and
+    /// when to try again. Needs no credential, and stands alone in its operation.
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "With what you sign in.")] input: SignInInput,
     ) -> Option<Result<SessionPayload>> {
         let SignInInput { organisation, email, password } = input;
-        let outcome = app(ctx).sign_in(SignIn { organisation, email, password }).await;
-        Some(presented(ctx, outcome, "The organisation, the address or the password is wrong."))
+        let done = async {
+            let address = presented(ctx)?;
+            let outcome = match app(ctx).sign_in(SignIn { organisation, email, password }, address).await {
+                Err(NotSignedIn::Throttled { wait }) => return Err(throttled(wait)),
+                Err(NotSignedIn::Failed(failed)) => Err(failed),
+                Ok(committed) => Ok(committed),
+            };
+            accepted(ctx, outcome, "The organisation, the address or the password is wrong.")
+        };
+        Some(done.await)
     }
 
     /// The next tokens of your session, for a refresh token that is good once. Needs no other credential.
@@ -197,8 +206,12 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "With what you stay signed in.")] input: RefreshSessionInput,
     ) -> Option<Result<SessionPayload>> {
-        let outcome = app(ctx).refresh_session(&input.refresh_token).await;
-        Some(presented(ctx, outcome, "The refresh token is not valid any more. Sign in again."))
+        let done = async {
+            presented(ctx)?;
+            let outcome = app(ctx).refresh_session(&input.refresh_token).await;
+            accepted(ctx, outcome, "The refresh token is not valid any more. Sign in again.")
+        };
+        Some(done.await)
     }
 
     /// Ends the session that you ask with: its tokens are refused from now on.
@@ -229,7 +242,10 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The password.")] input: SetPasswordInput,
     ) -> Option<Result<SetPasswordPayload>> {
-        let outcome = app(ctx).set_password(&input.token, &input.password).await;
-        Some(worded(app(ctx).store().epoch(), outcome))
+        let done = async {
+            presented(ctx)?;
+            worded(app(ctx).store().epoch(), app(ctx).set_password(&input.token, &input.password).await)
+        };
+        Some(done.await)
     }
 }

@@ -6,10 +6,11 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
+use std::net::SocketAddr;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -53,13 +54,14 @@ fn span(request: &Request) -> tracing::Span {
 /// `GET /graphql` is a query, or the way to a socket.
 async fn graphql_get(
     State(server): State<Server>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     parameters: Result<Query<transport::Parameters>, QueryRejection>,
 ) -> Response {
     match upgrade {
-        Ok(upgrade) => websocket::upgrade(server, &headers, upgrade),
-        Err(_) => transport::get(&server, &headers, parameters).await,
+        Ok(upgrade) => websocket::upgrade(server, peer, &headers, upgrade),
+        Err(_) => transport::get(&server, peer, &headers, parameters).await,
     }
 }
 

@@ -11,11 +11,12 @@ use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Outcome, ServerError, Value};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, Query, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a client gets that names no media type, or accepts any.
@@ -23,13 +24,18 @@ pub(super) const JSON: &str = "application/json";
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
 /// Answers `POST /graphql`.
-pub(super) async fn post(State(server): State<Server>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn post(
+    State(server): State<Server>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let media_type = match media_type(&headers) {
         Ok(media_type) => media_type,
         Err(fault) => return fault.answer(JSON),
     };
     match read(&headers, body).await {
-        Ok(request) => execute(&server, Method::POST, media_type, credential(&headers), request).await,
+        Ok(request) => execute(&server, Method::POST, media_type, (credential(&headers), peer), request).await,
         Err(fault) => fault.answer(media_type),
     }
 }
@@ -47,6 +53,7 @@ pub(super) struct Parameters {
 /// Answers `GET /graphql`: queries only.
 pub(super) async fn get(
     server: &Server,
+    peer: SocketAddr,
     headers: &HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
@@ -58,7 +65,7 @@ pub(super) async fn get(
         .map_err(|_| Fault::bad_request("The query string is not one of a GraphQL request."))
         .and_then(|Query(parameters)| from_parameters(parameters));
     match request {
-        Ok(request) => execute(server, Method::GET, media_type, credential(headers), request).await,
+        Ok(request) => execute(server, Method::GET, media_type, (credential(headers), peer), request).await,
         Err(fault) => fault.answer(media_type),
     }
 }
@@ -166,7 +173,7 @@ async fn execute(
     server: &Server,
     method: Method,
     media_type: &'static str,
-    credential: Option<&str>,
+    (credential, peer): (Option<&str>, SocketAddr),
     mut request: Request,
 ) -> Response {
     let kind = match admission::admit(&mut request) {
@@ -185,7 +192,7 @@ async fn execute(
         Some(OperationType::Query | OperationType::Mutation) | None => {}
     }
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    match tokio::time::timeout(limit, server.api.request(credential, request)).await {
+    match tokio::time::timeout(limit, server.api.request(credential, Some(peer.ip()), request)).await {
         Ok(outcome) => answer(outcome, media_type),
         Err(_) => {
             let message = "The operation took too long; whether it took effect is not known.";

@@ -22,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Answers a request to upgrade `GET /graphql`.
-pub(super) fn upgrade(server: Server, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     if !origin_allowed(headers, &server.options.allowed_origins) {
         return (StatusCode::FORBIDDEN, "Pages of this origin may not open sockets here.").into_response();
     }
@@ -39,7 +40,7 @@ pub(super) fn upgrade(server: Server, headers: &HeaderMap, upgrade: WebSocketUpg
         .max_message_size(REQUEST_BYTES_MAX.saturating_mul(2))
         .on_upgrade(move |socket| async move {
             let mut stopping = server.stopping.clone();
-            let mut connection = Connection { socket, running: HashMap::new(), outcomes: SelectAll::new() };
+            let mut connection = Connection { socket, peer, running: HashMap::new(), outcomes: SelectAll::new() };
             let end = tokio::select! {
                 end = connection.run(&server, header_credential) => end,
                 _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
@@ -104,6 +105,7 @@ enum Wake {
 
 struct Connection {
     socket: WebSocket,
+    peer: SocketAddr,
     /// The operations under way; an id that is not here any more is not answered any more.
     running: HashMap<String, AbortHandle>,
     outcomes: SelectAll<BoxStream<'static, (String, Step)>>,
@@ -126,7 +128,8 @@ impl Connection {
         let named = timeout(wait, self.introduced()).await;
         let named = named.map_err(|_| End::Close(4408, "Connection initialisation timeout"))??;
         let named = named.or(header_credential);
-        let api = server.api.connection(named.as_deref()).await.map_err(|_| End::Close(4403, "Forbidden"))?;
+        let api = server.api.connection(named.as_deref(), Some(self.peer.ip())).await;
+        let api = api.map_err(|_| End::Close(4403, "Forbidden"))?;
         self.send(&ServerMessage::ConnectionAck).await?;
 
         let period = Duration::from_secs(SOCKET_PING_SECONDS);

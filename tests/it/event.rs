@@ -82,7 +82,7 @@ impl Hall {
 
     async fn response(&self, who: &str, query: &str, variables: Value) -> Value {
         let request = Request::new(query).variables(Variables::from_json(variables));
-        serde_json::to_value(self.api.request(Some(self.credential(who)), request).await).unwrap()
+        serde_json::to_value(self.api.request(Some(self.credential(who)), None, request).await).unwrap()
     }
 
     async fn ask(&self, who: &str, query: &str, variables: Value) -> Value {
@@ -103,7 +103,7 @@ impl Hall {
     }
 
     async fn listens(&self, who: &str, query: &str, variables: Value) -> Heard {
-        let socket = self.api.connection(Some(self.credential(who))).await.unwrap();
+        let socket = self.api.connection(Some(self.credential(who)), None).await.unwrap();
         let request = Request::new(query).variables(Variables::from_json(variables));
         let mut heard = socket.execute_stream(request, None);
         // Polled once, as a socket does, so that "from now on" means from here.
@@ -112,7 +112,7 @@ impl Hall {
     }
 
     async fn replays(&self, who: &str, query: &str, variables: Value) -> Heard {
-        let socket = self.api.connection(Some(self.credential(who))).await.unwrap();
+        let socket = self.api.connection(Some(self.credential(who)), None).await.unwrap();
         socket.execute_stream(Request::new(query).variables(Variables::from_json(variables)), None)
     }
 

@@ -32,6 +32,7 @@ mod operations;
 mod page;
 mod schema;
 mod session;
+mod sign_in;
 mod situation;
 mod store;
 mod tidy;
