@@ -215,14 +215,9 @@ pub fn resolve(file: &str, text: &str, makers: Makers<'_>) -> Result<Resolved, F
     place.about(&fixture.about)?;
     let book = Book::of(&standard, Some((&place, &fixture)), makers.ids)?;
     let at = place.then("tenant");
-    let tenant = Tenant {
-        id: TenantId::new(makers.ids),
-        revision: 1,
-        slug: at.slug("slug", &fixture.tenant.slug)?,
-        name: at.name("name", &fixture.tenant.name)?,
-        settings: Settings { requester_may_not_approve: fixture.tenant.settings.requester_may_not_approve },
-        created_at: makers.now,
-    };
+    let (slug, name) = (at.slug("slug", &fixture.tenant.slug)?, at.name("name", &fixture.tenant.name)?);
+    let settings = Settings { requester_may_not_approve: fixture.tenant.settings.requester_may_not_approve };
+    let tenant = Tenant::new(TenantId::new(makers.ids), slug, name, settings, makers.now);
     let mut records = Records::new(tenant, &book, makers);
     records.standard(&standard)?;
     records.tenant(&place, &fixture)?;
@@ -245,7 +240,7 @@ pub fn standard_founding(
     let Organisation { slug, name } = organisation;
     let file = format!("the new organisation {slug}");
     let settings = Settings::default();
-    let tenant = Tenant { id: TenantId::new(makers.ids), revision: 1, slug, name, settings, created_at: makers.now };
+    let tenant = Tenant::new(TenantId::new(makers.ids), slug, name, settings, makers.now);
     let mut records = Records::new(tenant, &book, makers);
     records.standard(&standard)?;
     records.user("administrator", first(administrator, makers));

@@ -32,7 +32,7 @@ pub use seen::Seen;
 pub use session::{MadeLink, NotSignedIn, SignIn, SignedIn};
 pub use sign_off::{Task, my_review_tasks};
 pub use source::source_by_key;
-pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder};
+pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder, tenants};
 pub use token::key_credential;
 
 use crate::{
@@ -95,6 +95,7 @@ impl App {
         let inner = Inner { tokens, passwords, throttle: Throttle::new(Arc::clone(store.clock())) };
         let app = Self { store, inner: Arc::new(inner) };
         app.open_platform().await.map_err(OpenError::Platform)?;
+        app.follow_directories().await.map_err(OpenError::Platform)?;
         Ok(app)
     }
 

@@ -86,6 +86,7 @@ impl App {
     async fn bearer(&self, credential: &str) -> Result<Arc<Viewer>, Failed> {
         let bearer = self.inner.tokens.bearer(credential, self.store.clock().now());
         let Bearer { tenant, user, session } = bearer.ok_or(UNAUTHENTICATED)?;
+        self.must_be_tenant(tenant).await?;
         let viewer = Arc::new(Viewer::verified(tenant, Principal::User(user)).within(session));
         self.snapshot(&viewer).await?;
         Ok(viewer)

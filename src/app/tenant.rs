@@ -2,21 +2,21 @@
 //! Never shows the platform operator anything of a tenant but its entry.
 
 use super::{
-    App, Call, Committed, Failed, Fault,
+    App, Call, Committed, Failed, Fault, Page, PageRequest, RefusedPage, Seen,
     fixture::{Administrator, FixtureError, Makers, Organisation, standard_founding},
 };
 use crate::{
     domain::{
         access::{Denied, Principal, SystemActor, Viewer},
-        action::{CreateTenant, Need},
+        action::{CreateTenant, FollowDirectory, Need, ResumeTenant},
         founding::{self, Founding},
         id::{TenantId, UserId},
         identity::{Standing, User, parse_email},
         refusal::Refusal,
-        tenant::{Settings, SettingsChange, Tenant, TenantEntry},
+        tenant::{Settings, SettingsChange, Tenant, TenantEntry, TenantStatus},
         text::{Name, Slug},
     },
-    store::Turn,
+    store::{Snapshot, Turn},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -66,11 +66,9 @@ impl App {
     /// `Forbidden` for everyone but the platform operator and the server itself; `ALREADY_EXISTS` for a short name
     /// that is taken; otherwise what does not fit in the founding, with its path.
     pub async fn create_tenant(&self, call: &Call, founding: Founding) -> Result<Committed<Arc<TenantEntry>>, Failed> {
-        if call.viewer.tenant() != PLATFORM {
-            return Err(Denied::Forbidden(Need::Operate.right()).into());
-        }
+        operates(call)?;
         let Tenant { id, slug, name, created_at, .. } = founding.tenant.clone();
-        let entry = TenantEntry { id, slug, name, created_at };
+        let entry = TenantEntry { id, slug, name, created_at, status: TenantStatus::Active };
         let platform = self.snapshot(&call.viewer).await?;
         // Asked before anything is done, so that a taken name leaves nothing behind; and by the rule once more.
         platform.view().tenant()?.authorize::<CreateTenant>()?.enter(entry.clone())?;
@@ -123,6 +121,90 @@ impl App {
         Ok(())
     }
 
+    /// Stops serving an organisation: from its own next commit on, nobody in it is let in, and nothing is told to
+    /// whoever listens. Everything is kept.
+    ///
+    /// # Errors
+    /// `Forbidden` for everyone but the platform operator; `NotFound`; `TENANT_ERASED`.
+    pub async fn suspend_tenant(&self, call: &Call, slug: String) -> Result<Committed<Arc<TenantEntry>>, Failed> {
+        operates(call)?;
+        let suspended = self.write(call, move |turn| {
+            let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
+            turn.stage(entry.suspend()?)
+        });
+        let suspended = suspended.await?;
+        self.follow_directory(suspended.outcome.id, true).await?;
+        Ok(suspended)
+    }
+
+    /// Serves an organisation again. Its people's sessions go on.
+    ///
+    /// # Errors
+    /// As [`App::suspend_tenant`].
+    pub async fn resume_tenant(&self, call: &Call, slug: String) -> Result<Committed<Arc<TenantEntry>>, Failed> {
+        operates(call)?;
+        let entry =
+            self.snapshot(&call.viewer).await?.view().tenant_entry_called(&slug)?.authorize::<ResumeTenant>()?.id;
+        let resumed = self.write(call, move |turn| {
+            let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
+            turn.stage(entry.resume()?)
+        });
+        let resumed = resumed.await?;
+        self.follow_directory(entry, false).await?;
+        Ok(resumed)
+    }
+
+    /// Erases a suspended organisation: the directory says so first, then its key is destroyed.
+    ///
+    /// # Errors
+    /// As [`App::suspend_tenant`]; `TENANT_NOT_SUSPENDED`. When the key file cannot be removed, the command must be
+    /// repeated, or the server restarted, which does the same.
+    pub async fn erase_tenant(&self, call: &Call, slug: String) -> Result<Committed<Arc<TenantEntry>>, Failed> {
+        operates(call)?;
+        let erased = self.write(call, move |turn| {
+            let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
+            turn.stage(entry.erase()?)
+        });
+        let erased = erased.await?;
+        self.destroy_key(erased.outcome.id).await?;
+        Ok(erased)
+    }
+
+    /// Finishes what a crash interrupted between the directory's commit and the tenant's: both are repeatable.
+    pub(super) async fn follow_directories(&self) -> Result<(), Failed> {
+        let platform = self.store.of(&founder(PLATFORM)).read().await?;
+        let entries: Vec<(TenantId, TenantStatus)> =
+            platform.view().all::<TenantEntry>().map(|entry| (entry.id, entry.status)).collect();
+        for (tenant, status) in entries {
+            match status {
+                TenantStatus::Active => {}
+                TenantStatus::Suspended => self.follow_directory(tenant, true).await?,
+                TenantStatus::Erased => self.destroy_key(tenant).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_directory(&self, tenant: TenantId, suspended: bool) -> Result<(), Failed> {
+        let server = founder(tenant);
+        let followed = self.write_unkeyed(&server, move |turn: &mut Turn<'_>| {
+            let tenant = turn.view().tenant()?.authorize::<FollowDirectory>()?;
+            turn.stage(tenant.follow_directory(suspended))
+        });
+        followed.await?;
+        Ok(())
+    }
+
+    async fn destroy_key(&self, tenant: TenantId) -> Result<(), Failed> {
+        let store = self.store.clone();
+        let destroyed = tokio::task::spawn_blocking(move || store.erase(tenant)).await;
+        let destroyed = destroyed.map_err(|_| Fault::Panicked)?;
+        destroyed.map_err(|error| {
+            tracing::error!(%tenant, %error, "the key of an erased organisation could not be destroyed");
+            Fault::Refused.into()
+        })
+    }
+
     /// Changes the settings of the caller's organisation.
     ///
     /// # Errors
@@ -140,12 +222,33 @@ impl App {
     }
 }
 
+/// A page of the platform's directory, oldest first; empty for whoever does not operate the platform.
+///
+/// # Errors
+/// See [`RefusedPage`].
+pub fn tenants(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<Seen<TenantEntry>>, RefusedPage> {
+    let rows = Seen::all(snapshot, snapshot.view().all::<TenantEntry>());
+    request.by_age(rows.map(|entry| (entry.id.uuid(), entry)))
+}
+
+/// Refuses everyone of an organisation: the platform's directory is not theirs to ask.
+fn operates(call: &Call) -> Result<(), Failed> {
+    if call.viewer.tenant() == PLATFORM { Ok(()) } else { Err(Denied::Forbidden(Need::Operate.right()).into()) }
+}
+
 /// What the platform begins with: itself, and one operator without a password.
 fn platform(turn: &Turn<'_>, organisation: Name, operator: Name) -> Founding {
     let slug = Slug::new(PLATFORM_SLUG);
     let created_at = turn.now();
-    let tenant =
-        Tenant { id: PLATFORM, revision: 1, slug, name: organisation, settings: Settings::default(), created_at };
+    let tenant = Tenant {
+        id: PLATFORM,
+        revision: 1,
+        slug,
+        name: organisation,
+        settings: Settings::default(),
+        created_at,
+        suspended: false,
+    };
     let operator = User {
         id: UserId::new(turn.ids()),
         revision: 1,

@@ -9,7 +9,7 @@ use super::{
     sign_off::SignOff,
     source::SourceObject,
     template::{ItemType, Template},
-    tenant::Tenant,
+    tenant::{Tenant, TenantEntry},
 };
 use serde::{Deserialize, Serialize};
 
@@ -197,6 +197,14 @@ actions! {
     Found on Tenant, needs Need::Operate;
     /// Entering a tenant into the platform's directory.
     CreateTenant on Tenant, needs Need::Operate;
+    /// Stopping to serve a tenant.
+    SuspendTenant on TenantEntry, needs Need::Operate;
+    /// Serving a tenant again.
+    ResumeTenant on TenantEntry, needs Need::Operate;
+    /// Destroying a tenant's key, and with it everything that can be read of the tenant.
+    EraseTenant on TenantEntry, needs Need::Operate;
+    /// A tenant taking over what the platform's directory says of it.
+    FollowDirectory on Tenant, needs Need::Operate;
 
     /// Reading a person's name.
     ReadUser on User, needs Need::Read;

@@ -33,6 +33,10 @@ impl<'s> Caller<'s> {
         if state.tenant_id() != viewer.tenant() {
             return Err(Denied::Unauthenticated);
         }
+        let suspended = state.tenant().is_some_and(|tenant| tenant.suspended);
+        if suspended && !matches!(viewer.principal(), Principal::System(_)) {
+            return Err(Denied::Unauthenticated);
+        }
         let nobody = Self { user: None, key: None, system: None, credential: false };
         match viewer.principal() {
             Principal::System(system) => Ok(Self { system: Some(system), ..nobody }),

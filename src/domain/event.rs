@@ -269,6 +269,15 @@ pub enum EventKind {
     TenantCreated {
         name: Name,
     },
+    TenantSuspended {
+        name: Name,
+    },
+    TenantResumed {
+        name: Name,
+    },
+    TenantErased {
+        name: Name,
+    },
     SettingsChanged {
         old: Settings,
         new: Settings,

@@ -13,7 +13,7 @@ use super::{
     sign_off::SignOff,
     source::{SourceKind, SourceObject},
     template::{ItemType, Template},
-    tenant::Tenant,
+    tenant::{Tenant, TenantEntry},
     text::{ExternalKey, Slug, StepKey},
 };
 use std::{ops::Bound, sync::Arc};
@@ -102,6 +102,14 @@ impl<'s> View<'s> {
     /// `NotFound` when the step has none.
     pub fn sign_off_of(self, item: ItemId, step: &StepKey) -> Result<Guarded<'s, SignOff>, Denied> {
         self.guard(self.state().sign_off_of(item, step))
+    }
+
+    /// The platform's entry of the tenant with this short name, closed.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn tenant_entry_called(self, slug: &str) -> Result<Guarded<'s, TenantEntry>, Denied> {
+        self.guard(self.state().tenant_entry_by_slug(slug))
     }
 
     /// A record, if the viewer may read it now.

@@ -143,6 +143,10 @@ refusals! {
     IdempotencyKeyReused {} = "IDEMPOTENCY_KEY_REUSED", "This idempotency key was used for another input within the last day.", "Use a new key for a new command.";
     /// Something of that name exists already.
     AlreadyExists { what: &'static str, name: String } = "ALREADY_EXISTS", "A {what} called {name} exists already.", "Choose another name.";
+    /// A tenant that is to be erased while it is served.
+    TenantNotSuspended { name: String } = "TENANT_NOT_SUSPENDED", "The organisation {name} is served; only a suspended one can be erased.", "Suspend it first, so that its people can object.";
+    /// A tenant of which nothing can be read any more.
+    TenantErased { name: String } = "TENANT_ERASED", "The organisation {name} was erased; nothing of it can be read any more.", "Nothing brings an erased organisation back, but a restored backup of its keys.";
     /// An id of another kind of object, or of none.
     Unknown { path: String } = "UNKNOWN_OBJECT", "The object at {path} does not exist.", "Name an object that you can read.";
     /// The object was deleted.

@@ -3,7 +3,7 @@
 
 use super::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
-    action::{Need, UpdateTenantSettings},
+    action::{Asks, EraseTenant, FollowDirectory, Need, ResumeTenant, SuspendTenant, UpdateTenantSettings},
     event::{EventKind, Subject},
     id::TenantId,
     identity::Scope,
@@ -32,6 +32,16 @@ pub struct Tenant {
     pub settings: Settings,
     /// When it was founded.
     pub created_at: Timestamp,
+    /// Whether the platform's directory has suspended it: then nobody stands in it but the server itself.
+    #[serde(default)]
+    pub suspended: bool,
+}
+
+impl Tenant {
+    /// A tenant that is being founded.
+    pub const fn new(id: TenantId, slug: Slug, name: Name, settings: Settings, created_at: Timestamp) -> Self {
+        Self { id, revision: 1, slug, name, settings, created_at, suspended: false }
+    }
 }
 
 /// Rules that hold for a whole tenant, over whatever its templates say.
@@ -53,6 +63,22 @@ pub struct TenantEntry {
     pub name: Name,
     /// When it was entered.
     pub created_at: Timestamp,
+    /// Whether it is served.
+    #[serde(default)]
+    pub status: TenantStatus,
+}
+
+/// Whether a tenant is served. It goes back and forth between the first two, and never returns from the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantStatus {
+    /// Everyone in it is served.
+    #[default]
+    Active,
+    /// Nobody is; everything is kept.
+    Suspended,
+    /// Its key was destroyed: nothing of it can be read any more, by anybody.
+    Erased,
 }
 
 impl Resource for Tenant {
@@ -109,17 +135,95 @@ impl View<'_> {
     /// `NotFound` when there is none, or for everyone else.
     pub fn tenant_called(self, slug: &str) -> Result<TenantId, Denied> {
         let platform = self.state().tenant().filter(|tenant| tenant.slug.as_str() == slug).map(|tenant| tenant.id);
-        let entered = self.state().tenant_entry_by_slug(slug).map(|entry| entry.id);
+        let entry = self.state().tenant_entry_by_slug(slug);
+        let entered = entry.filter(|entry| entry.status != TenantStatus::Erased).map(|entry| entry.id);
         platform.or(entered).filter(|_| self.presents_credential()).ok_or(Denied::NotFound)
     }
 
-    /// Whether the platform's directory has this tenant; for the same callers.
+    /// Whether the platform's directory has this tenant, and it was not erased; for the same callers.
     pub fn is_tenant(self, tenant: TenantId) -> bool {
-        self.presents_credential() && self.state().tenant_entry(tenant).is_some()
+        let entry = self.state().tenant_entry(tenant);
+        self.presents_credential() && entry.is_some_and(|entry| entry.status != TenantStatus::Erased)
     }
 
     fn presents_credential(self) -> bool {
         self.caller().is_ok_and(|caller| caller.credential || caller.system.is_some())
+    }
+}
+
+impl Allowed<'_, SuspendTenant, TenantEntry> {
+    /// Stops serving a tenant; one that is suspended stays so.
+    ///
+    /// # Errors
+    /// `TENANT_ERASED`.
+    pub fn suspend(self) -> Result<Change<Arc<TenantEntry>>, Stopped> {
+        let name = self.name.clone();
+        match self.status {
+            TenantStatus::Active => Ok(self.becomes(TenantStatus::Suspended, EventKind::TenantSuspended { name })),
+            TenantStatus::Suspended => Ok(self.stays()),
+            TenantStatus::Erased => Err(self.is_erased().into()),
+        }
+    }
+}
+
+impl Allowed<'_, ResumeTenant, TenantEntry> {
+    /// Serves a tenant again; one that is active stays so.
+    ///
+    /// # Errors
+    /// `TENANT_ERASED`.
+    pub fn resume(self) -> Result<Change<Arc<TenantEntry>>, Stopped> {
+        let name = self.name.clone();
+        match self.status {
+            TenantStatus::Active => Ok(self.stays()),
+            TenantStatus::Suspended => Ok(self.becomes(TenantStatus::Active, EventKind::TenantResumed { name })),
+            TenantStatus::Erased => Err(self.is_erased().into()),
+        }
+    }
+}
+
+impl Allowed<'_, EraseTenant, TenantEntry> {
+    /// Records that a tenant is erased; its key is destroyed next.
+    ///
+    /// # Errors
+    /// `TENANT_NOT_SUSPENDED`: its people must have had the time to object.
+    pub fn erase(self) -> Result<Change<Arc<TenantEntry>>, Stopped> {
+        let name = self.name.clone();
+        match self.status {
+            TenantStatus::Active => Err(Refusal::TenantNotSuspended { name: self.slug.to_string() }.into()),
+            TenantStatus::Suspended => Ok(self.becomes(TenantStatus::Erased, EventKind::TenantErased { name })),
+            TenantStatus::Erased => Ok(self.stays()),
+        }
+    }
+}
+
+impl<A: Asks<TenantEntry>> Allowed<'_, A, TenantEntry> {
+    fn becomes(self, status: TenantStatus, told: EventKind) -> Change<Arc<TenantEntry>> {
+        let mut draft = self.draft();
+        let entry = draft.put(TenantEntry { status, ..(**self.record()).clone() }, Subject::Tenant, told);
+        draft.done(entry)
+    }
+
+    fn stays(self) -> Change<Arc<TenantEntry>> {
+        self.draft().done(Arc::clone(self.record()))
+    }
+
+    fn is_erased(&self) -> Refusal {
+        Refusal::TenantErased { name: self.slug.to_string() }
+    }
+}
+
+impl Allowed<'_, FollowDirectory, Tenant> {
+    /// Takes over what the platform's directory says: whether anybody is served here.
+    pub fn follow_directory(self, suspended: bool) -> Change<Arc<Tenant>> {
+        let mut draft = self.draft();
+        if self.suspended == suspended {
+            return draft.done(Arc::clone(self.record()));
+        }
+        let name = self.name.clone();
+        let told = if suspended { EventKind::TenantSuspended { name } } else { EventKind::TenantResumed { name } };
+        let next = Tenant { revision: self.revision + 1, suspended, ..(**self.record()).clone() };
+        let tenant = draft.put(next, Subject::Tenant, told);
+        draft.done(tenant)
     }
 }
 

@@ -114,6 +114,12 @@ kinds! {
     TenantFounded,
     /// An organisation was entered in the platform's directory.
     TenantCreated,
+    /// An organisation is not served any more.
+    TenantSuspended,
+    /// An organisation is served again.
+    TenantResumed,
+    /// An organisation's key was destroyed: nothing of it can be read any more.
+    TenantErased,
     /// The organisation's settings changed.
     SettingsChanged,
     /// A template was made.

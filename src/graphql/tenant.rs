@@ -3,21 +3,21 @@
 
 use super::{
     api_key::ApiKey,
-    call::{Payload, mutate, payload, snapshot},
-    error::{UserError, denied},
+    call::{Payload, connection, mutate, page, payload, snapshot},
+    error::{PageError, UserError, denied},
     id::{EventCursor, global},
     identity::{Group, User},
     scalar::DateTime,
 };
 use crate::{
-    app::{Committed, MadeTenant, Seen, fixture, identity as people},
+    app::{Committed, MadeTenant, Seen, fixture, identity as people, tenants},
     domain::{
         record::Kind,
         tenant::{self, SettingsChange},
         text::{Name, Slug},
     },
 };
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use std::sync::Arc;
 
 /// One organisation.
@@ -88,6 +88,19 @@ impl TenantQuery {
         })
     }
 
+    /// The platform's directory of organisations, oldest first; empty for everyone but the platform operator.
+    async fn tenants(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many rows: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
+        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many rows: 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
+    ) -> Result<TenantEntryConnection> {
+        let request = page(first, after, last, before)?;
+        Ok(tenants(snapshot(ctx).await?, &request).map_err(PageError::from)?.into())
+    }
+
     /// Your organisation.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Tenant> {
         let snapshot = snapshot(ctx).await?;
@@ -127,15 +140,65 @@ payload! {
     } from Arc<tenant::Tenant>, |committed| Seen::after(committed).ok().map(Tenant)
 }
 
+/// An organisation in the platform's directory.
+pub(super) struct TenantEntry(Seen<tenant::TenantEntry>);
+
 /// An organisation in the platform's directory: all that the platform operator sees of it.
-#[derive(SimpleObject)]
-pub(super) struct TenantEntry {
+#[Object]
+impl TenantEntry {
+    /// Its short name.
+    async fn slug(&self) -> &str {
+        self.0.slug.as_str()
+    }
+
+    /// What people call it.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// Whether it is served.
+    async fn status(&self) -> TenantStatus {
+        self.0.status.into()
+    }
+
+    /// When it was entered.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+}
+
+/// Whether an organisation is served.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "crate::domain::tenant::TenantStatus")]
+pub(super) enum TenantStatus {
+    /// Everyone in it is served.
+    Active,
+    /// Nobody is; everything is kept.
+    Suspended,
+    /// Its key was destroyed: nothing of it can be read any more.
+    Erased,
+}
+
+connection! {
+    /// A page of the platform's directory.
+    TenantEntryConnection, TenantEntryEdge of TenantEntry(tenant::TenantEntry)
+}
+
+/// Which organisation.
+#[derive(InputObject)]
+pub(super) struct TenantInput {
     /// Its short name.
     slug: String,
-    /// What people call it.
-    name: String,
-    /// When it was entered.
-    created_at: DateTime,
+    /// Repeats of the command under this key answer the same and do nothing.
+    idempotency_key: Option<String>,
+}
+
+payload! {
+    /// What suspending, resuming and erasing an organisation answer.
+    TenantEntryPayload {
+        /// The organisation as it is now; null when the change was refused.
+        tenant: TenantEntry
+    } from Arc<tenant::TenantEntry>, |committed| Seen::after(committed).ok().map(TenantEntry)
 }
 
 /// What making an organisation answers.
@@ -156,13 +219,9 @@ impl Payload for CreateTenantPayload {
 
     fn done(committed: Committed<MadeTenant>, cursor: EventCursor) -> Self {
         let MadeTenant { entry, link_token } = committed.outcome;
-        let tenant = TenantEntry {
-            slug: entry.slug.to_string(),
-            name: entry.name.to_string(),
-            created_at: entry.created_at.into(),
-        };
+        let tenant = Seen::find(&committed.snapshot, entry.id).ok().map(TenantEntry);
         let password_path = Some(format!("/set-password?token={link_token}"));
-        Self { tenant: Some(tenant), password_path, user_errors: vec![], cursor: Some(cursor) }
+        Self { tenant, password_path, user_errors: vec![], cursor: Some(cursor) }
     }
 
     fn refused(user_errors: Vec<UserError>) -> Self {
@@ -188,6 +247,38 @@ impl TenantMutation {
             app.update_tenant_settings(&call, change).await
         });
         Some(operation.await)
+    }
+
+    /// Stops serving an organisation: nobody in it is let in any more, and open subscriptions fall silent. Everything
+    /// is kept. Needs the platform operator.
+    async fn suspend_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which organisation.")] input: TenantInput,
+    ) -> Option<Result<TenantEntryPayload>> {
+        let TenantInput { slug, idempotency_key } = input;
+        Some(mutate(ctx, idempotency_key, async |app, call| app.suspend_tenant(&call, slug).await).await)
+    }
+
+    /// Serves a suspended organisation again; its people's sessions go on. Needs the platform operator.
+    async fn resume_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which organisation.")] input: TenantInput,
+    ) -> Option<Result<TenantEntryPayload>> {
+        let TenantInput { slug, idempotency_key } = input;
+        Some(mutate(ctx, idempotency_key, async |app, call| app.resume_tenant(&call, slug).await).await)
+    }
+
+    /// Erases a suspended organisation for good: its key is destroyed, and with it whatever could be read of it, in
+    /// every copy of the journal. The journal still verifies. Needs the platform operator.
+    async fn erase_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which organisation.")] input: TenantInput,
+    ) -> Option<Result<TenantEntryPayload>> {
+        let TenantInput { slug, idempotency_key } = input;
+        Some(mutate(ctx, idempotency_key, async |app, call| app.erase_tenant(&call, slug).await).await)
     }
 
     /// Makes an organisation with the Standard template and one administrator. Needs the platform operator, who

@@ -5,6 +5,7 @@ use super::{
     Store,
     fault::{Failed, Fault},
     index::Numbers,
+    keys::KeysError,
     open::decode_record,
     queue::{Job, Settled, Work},
     slot::{Entry, Slot, Snapshot, Version},
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::domain::{
     access::Viewer,
+    id::TenantId,
     receipt::{self, Idempotency, Outcome},
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -258,6 +260,17 @@ impl Store {
     /// What a viewer may reach.
     pub fn of(&self, viewer: &Arc<Viewer>) -> Data {
         Data { store: self.clone(), viewer: Arc::clone(viewer) }
+    }
+
+    /// Erases a tenant: destroys its key, so that nothing of it can be read any more, here or in any copy of the
+    /// journal, and drops what is in memory. The chains of the journal still verify. Erasing it again does nothing.
+    ///
+    /// # Errors
+    /// When the key file cannot be removed; then erasing must be repeated.
+    pub fn erase(&self, tenant: TenantId) -> Result<(), KeysError> {
+        self.inner.keys.erase(tenant)?;
+        self.inner.queue.call(Work::Forget(tenant));
+        Ok(())
     }
 
     /// How many tenants' states are in memory.

@@ -44,6 +44,8 @@ pub(super) enum Work {
     Need(TenantId, Waiter),
     /// A tenant was loaded.
     Loaded(TenantId, Result<Box<Version>, Fault>),
+    /// A tenant was erased: its state must not be shown any more.
+    Forget(TenantId),
     /// Nothing came for a while.
     Idle,
     /// The server stops, and everything before was done.

@@ -102,6 +102,7 @@ impl<J: Positioned> Writer<J> {
                 Work::Jobs(jobs) => self.jobs(jobs),
                 Work::Need(tenant, waiter) => self.need(tenant, waiter),
                 Work::Loaded(tenant, loaded) => self.loaded(tenant, loaded),
+                Work::Forget(tenant) => self.forget(tenant),
                 Work::Idle => self.idle(),
                 Work::Stop => stopping = true,
             }
@@ -310,6 +311,12 @@ impl<J: Positioned> Writer<J> {
         if self.behind.send(Followed { commits, checkpoint: self.journal.position() }).is_err() {
             tracing::error!("the index is not written any more");
         }
+    }
+
+    fn forget(&self, tenant: TenantId) {
+        let slot = self.slots.slot(tenant);
+        slot.version.store(None);
+        slot.forget_tail();
     }
 
     /// Marks what was acknowledged, and lets tenants go that nobody uses.

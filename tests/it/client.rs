@@ -110,6 +110,18 @@ impl Subscription {
         }
     }
 
+    /// Asserts that the server ends the subscription with this code.
+    pub async fn ended(&mut self, code: &str) {
+        loop {
+            let message = receive(&mut self.socket, Duration::from_secs(5)).await.expect("word of the end");
+            let errors = message.pointer("/payload/errors").unwrap_or(&message["payload"]);
+            if let Some(said) = errors.pointer("/0/extensions/code") {
+                assert_eq!(said, code, "{message}");
+                return;
+            }
+        }
+    }
+
     /// Everything that comes until nothing has come for a while.
     pub async fn rest(&mut self) -> Vec<Value> {
         let mut edges = vec![];

@@ -19,7 +19,7 @@ use countersign::{
         refusal::Refusal,
         state::State,
         template::{ItemType, TemplateStatus},
-        tenant::TenantEntry,
+        tenant::{TenantEntry, TenantStatus},
         text::{Name, Slug, Text},
     },
 };
@@ -127,6 +127,7 @@ fn only_the_founding_server_founds_and_only_once() {
 fn a_slug_is_entered_once_in_the_directory() {
     let (mut platform, _, resolved) = founded(GLOBEX);
     let entry = |id: u128, slug: &str| TenantEntry {
+        status: TenantStatus::Active,
         id: TenantId::from_uuid(Uuid::from_u128(id)),
         slug: Slug::new(slug),
         name: Name::parse("name", "Some name").unwrap(),

@@ -35,6 +35,7 @@ mod session;
 mod sign_in;
 mod situation;
 mod store;
+mod tenant;
 mod tidy;
 mod transitions;
 mod walkthrough;

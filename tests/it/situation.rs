@@ -323,6 +323,7 @@ pub fn queries() -> Vec<Asked> {
         "groups",
         "sourceNodes",
         "apiKeys",
+        "tenants",
     ] {
         all.push(of(list, whole.clone()));
     }
@@ -474,6 +475,9 @@ fn identities() -> Vec<Asked> {
             "createTenant",
             json!({ "slug": "made-{n}", "name": "Made {n}", "administratorName": "Ada", "administratorEmail": "ada@made.example" }),
         ),
+        asked("suspendTenant", Stage::Nothing, json!({ "slug": "globex" })),
+        asked("resumeTenant", Stage::Nothing, json!({ "slug": "globex" })),
+        asked("eraseTenant", Stage::Nothing, json!({ "slug": "globex" })),
     ]
 }
 

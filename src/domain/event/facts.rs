@@ -130,6 +130,9 @@ impl EventKind {
         | Self::InfrastructureUpdated { name }
         | Self::TenantFounded { name }
         | Self::TenantCreated { name }
+        | Self::TenantSuspended { name }
+        | Self::TenantResumed { name }
+        | Self::TenantErased { name }
         | Self::TemplateCreated { name, .. }
         | Self::UserCreated { name, .. }
         | Self::UserUpdated { name, .. }

@@ -40,8 +40,14 @@ impl<'s> View<'s> {
                 caller.person().is_some_and(own) || self.oversees(&caller)
             }
             Subject::Tenant => {
-                let entered = matches!(event.kind, EventKind::TenantCreated { .. }) && caller.operates();
-                entered || self.oversees(&caller)
+                let of_directory = matches!(
+                    event.kind,
+                    EventKind::TenantCreated { .. }
+                        | EventKind::TenantSuspended { .. }
+                        | EventKind::TenantResumed { .. }
+                        | EventKind::TenantErased { .. }
+                );
+                of_directory && caller.operates() || self.oversees(&caller)
             }
         }
     }
