@@ -74,6 +74,9 @@ pub const THROTTLED_KEYS_MAX: usize = 100_000;
 /// How many access tokens are remembered as verified; each takes about 150 bytes.
 pub const TOKENS_VERIFIED_MAX: usize = 10_000;
 
+/// How often an event stream on which nothing happens shows that it lives, in seconds: proxies end silent ones.
+pub const STREAM_HEARTBEAT_SECONDS: u64 = 15;
+
 /// How long a session can be refreshed, in seconds.
 pub const SESSION_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 

@@ -1,4 +1,4 @@
-//! The wire: HTTP and WebSocket in, operations of the `graphql` floor out.
+//! The wire: HTTP, WebSocket and server-sent events in, operations of the `graphql` floor out.
 //! Knows status codes, headers, media types and close codes. Never decides who may do what: it hands the
 //! credential that came with a request to the floor below, unread.
 
@@ -8,6 +8,7 @@ mod fault;
 mod password_page;
 pub mod playground;
 mod router;
+mod sse;
 mod transport;
 mod websocket;
 

@@ -6,6 +6,7 @@ use super::Server;
 use super::admission;
 use super::auth::credential;
 use super::fault::Fault;
+use super::sse;
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Outcome, ServerError, Value};
@@ -35,6 +36,9 @@ pub(super) async fn post(
         Err(fault) => return fault.answer(JSON),
     };
     match read(&headers, body).await {
+        Ok(request) if sse::is_asked(&headers) => {
+            sse::answer(&server, Method::POST, (credential(&headers), peer), &headers, request).await
+        }
         Ok(request) => execute(&server, Method::POST, media_type, (credential(&headers), peer), request).await,
         Err(fault) => fault.answer(media_type),
     }
@@ -65,6 +69,9 @@ pub(super) async fn get(
         .map_err(|_| Fault::bad_request("The query string is not one of a GraphQL request."))
         .and_then(|Query(parameters)| from_parameters(parameters));
     match request {
+        Ok(request) if sse::is_asked(headers) => {
+            sse::answer(server, Method::GET, (credential(headers), peer), headers, request).await
+        }
         Ok(request) => execute(server, Method::GET, media_type, (credential(headers), peer), request).await,
         Err(fault) => fault.answer(media_type),
     }
@@ -147,7 +154,8 @@ fn media_type(headers: &HeaderMap) -> Result<&'static str, Fault> {
             let mut parts = range.split(';').map(str::trim);
             let offered = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                 GRAPHQL_RESPONSE => GRAPHQL_RESPONSE,
-                JSON | "application/*" | "*/*" => JSON,
+                // A stream's refusals are JSON.
+                JSON | "application/*" | "*/*" | sse::EVENT_STREAM => JSON,
                 _ => continue,
             };
             let quality = parts
@@ -181,12 +189,10 @@ async fn execute(
         Err(fault) => return refused(&fault, media_type),
     };
     match kind {
-        Some(OperationType::Mutation) if method == Method::GET => {
-            let message = "Send mutations with POST.";
-            return Fault::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).answer(media_type);
-        }
+        Some(OperationType::Mutation) if method == Method::GET => return mutation_by_get().answer(media_type),
         Some(OperationType::Subscription) => {
-            let message = "Subscriptions run over a WebSocket at this path (graphql-transport-ws).";
+            let message =
+                "Subscriptions run over a WebSocket at this path (graphql-transport-ws), or as text/event-stream.";
             return Fault::bad_request(message).answer(media_type);
         }
         Some(OperationType::Query | OperationType::Mutation) | None => {}
@@ -199,6 +205,10 @@ async fn execute(
             Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(media_type)
         }
     }
+}
+
+pub(super) fn mutation_by_get() -> Fault {
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", "Send mutations with POST.")
 }
 
 /// Under `application/json` a document that was understood as a request is answered with 200, as older

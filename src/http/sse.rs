@@ -1,0 +1,149 @@
+//! GraphQL over server-sent events, in distinct connections: one operation for each request, for clients behind
+//! proxies that take no sockets. A reader that reconnects with `Last-Event-ID` goes on behind what it heard last.
+//! Never keeps a reservation between requests: what a stream needs to go on, its events carry.
+
+use super::{
+    Server, admission,
+    fault::Fault,
+    transport::{JSON, mutation_by_get},
+};
+use crate::limits::STREAM_HEARTBEAT_SECONDS;
+use async_graphql::{
+    Executor, Name, Positioned, Request, Response as Outcome, Value,
+    parser::types::{DocumentOperations, ExecutableDocument, OperationType, Selection},
+};
+use axum::{
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::ready,
+    stream::{BoxStream, once},
+};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+/// What a client accepts that wants a stream.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+/// The cursor of the event that a client heard last.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Whether the request asks for a stream.
+pub(super) fn is_asked(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|value| value.split(','));
+    ranges.any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(EVENT_STREAM)))
+}
+
+/// Answers a request with a stream: `next` for each outcome, then `complete`.
+pub(super) async fn answer(
+    server: &Server,
+    method: Method,
+    (credential, peer): (Option<&str>, SocketAddr),
+    headers: &HeaderMap,
+    mut request: Request,
+) -> Response {
+    match admission::admit(&mut request) {
+        Err(fault) => return fault.answer(JSON),
+        Ok(Some(OperationType::Mutation)) if method == Method::GET => return mutation_by_get().answer(JSON),
+        Ok(_) => {}
+    }
+    if let Some(last) = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok()).filter(|last| !last.is_empty()) {
+        resume(&mut request, last);
+    }
+    let Ok(api) = server.api.connection(credential, Some(peer.ip())).await else {
+        let message = "The credential is not valid any more.";
+        let mut refused = Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        return refused;
+    };
+    let (mut stopping, open) = (server.stopping.clone(), server.open.clone());
+    let stopped = async move {
+        // An error says that the sender is gone, which is also a stop.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    let outcomes = api.execute_stream(request, None).map(|outcome| next(&outcome));
+    let events = outcomes.chain(once(ready(Event::default().event("complete"))));
+    // Dropped with the stream, so that a stop waits for it.
+    let events = events.take_until(stopped.boxed()).map(move |event| {
+        let _open = &open;
+        Ok::<_, Infallible>(event)
+    });
+    let events: BoxStream<'static, _> = events.boxed();
+    let heartbeat = KeepAlive::new().interval(Duration::from_secs(STREAM_HEARTBEAT_SECONDS));
+    Sse::new(events).keep_alive(heartbeat).into_response()
+}
+
+/// An outcome as an event; its id is the cursor that it carries, where it carries one.
+fn next(outcome: &Outcome) -> Event {
+    let event = Event::default().event("next");
+    let event = match cursor(&outcome.data) {
+        Some(cursor) => event.id(cursor),
+        None => event,
+    };
+    match serde_json::to_string(outcome) {
+        Ok(text) => event.data(text),
+        Err(error) => {
+            tracing::error!(%error, "an outcome did not serialize");
+            event
+                .data(r#"{"errors":[{"message":"The answer could not be written.","extensions":{"code":"INTERNAL"}}]}"#)
+        }
+    }
+}
+
+/// The cursor beside the node of a subscription's one field.
+fn cursor(data: &Value) -> Option<&str> {
+    let Value::Object(fields) = data else { return None };
+    let Value::Object(edge) = fields.values().next()? else { return None };
+    match edge.get("cursor")? {
+        Value::String(cursor) => Some(cursor),
+        Value::Null
+        | Value::Number(_)
+        | Value::Boolean(_)
+        | Value::Binary(_)
+        | Value::Enum(_)
+        | Value::List(_)
+        | Value::Object(_) => None,
+    }
+}
+
+/// Has the operation's subscription begin behind the event that the client heard last: by its variable where `after`
+/// is one, which must stay in use, and by the argument itself otherwise.
+fn resume(request: &mut Request, last: &str) {
+    let Ok(mut document) = request.parsed_query().cloned() else { return };
+    for variable in begin_after(&mut document, last) {
+        request.variables.insert(variable, Value::from(last));
+    }
+    request.set_parsed_query(document);
+}
+
+/// Sets the argument `after` of every root field of the document's subscriptions; answers the variables that stand
+/// there instead of a value.
+fn begin_after(document: &mut ExecutableDocument, last: &str) -> Vec<Name> {
+    let operations: Vec<_> = match &mut document.operations {
+        DocumentOperations::Single(operation) => vec![operation],
+        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
+    };
+    let mut variables = vec![];
+    for operation in operations.into_iter().filter(|operation| operation.node.ty == OperationType::Subscription) {
+        for selection in &mut operation.node.selection_set.node.items {
+            let Selection::Field(field) = &mut selection.node else { continue };
+            let place = field.pos;
+            let arguments = &mut field.node.arguments;
+            match arguments.iter_mut().find(|(name, _)| name.node == "after") {
+                Some((_, value)) => match value.node.clone().into_const_with(Err::<Value, Name>) {
+                    Err(variable) => variables.push(variable),
+                    Ok(_) => value.node = Value::from(last).into_value(),
+                },
+                None => {
+                    let value = Positioned::new(Value::from(last).into_value(), place);
+                    arguments.push((Positioned::new(Name::new("after"), place), value));
+                }
+            }
+        }
+    }
+    variables
+}
