@@ -114,6 +114,10 @@ kinds! {
     TenantFounded,
     /// An organisation was entered in the platform's directory.
     TenantCreated,
+    /// The organisation was brought back from a backup.
+    TenantRestored,
+    /// The organisation was brought here from another server.
+    TenantImported,
     /// The organisation's settings changed.
     SettingsChanged,
     /// A template was made.
