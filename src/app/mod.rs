@@ -22,6 +22,7 @@ mod tenant;
 mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
+pub use arrival::{NotNew, tenant_listed};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
 pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;

@@ -3,6 +3,8 @@
 
 mod backup;
 mod demo;
+mod export;
+mod import;
 mod machine;
 mod offline;
 mod progress;
@@ -30,6 +32,10 @@ enum Command {
     Backup(backup::Arguments),
     /// Make a data directory from a backup.
     Restore(restore::Arguments),
+    /// Write one organisation's whole history to a file, and its key to another.
+    Export(export::Arguments),
+    /// Bring an organisation from another server.
+    Import(import::Arguments),
     /// Print the schema as text.
     Schema,
 }
@@ -84,6 +90,8 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Schema => {
             print!("{}", crate::graphql::sdl());
             Ok(())

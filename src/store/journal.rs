@@ -13,6 +13,7 @@ mod walk;
 
 pub use file::FileJournal;
 pub use format::record_hash;
+pub(super) use format::{RECORD_HEADER_BYTES, decode_record, encode_record, record_length};
 pub use open::{Known, Opened, Settings};
 pub use reader::{JournalReader, ReadError};
 pub use survey::{Survey, segments, survey};

@@ -103,7 +103,7 @@ impl Keys {
         let mut tenants = BTreeMap::new();
         for name in names(directory).map_err(refused)? {
             if let Some(tenant) = tenant_of(&name) {
-                tenants.insert(tenant, read_tenant(&directory.join(name))?);
+                tenants.insert(tenant, read_key_file(&directory.join(name))?);
             }
         }
         Ok(Self { directory: directory.to_path_buf(), tenants: RwLock::new(tenants), changing: Mutex::new(()) })
@@ -130,6 +130,29 @@ impl Keys {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         tenants.insert(tenant, key.clone());
         Ok(key)
+    }
+
+    /// Takes a key over that was made elsewhere, durably. Answers whether it is the tenant's key now: another one that
+    /// is there stays.
+    ///
+    /// # Errors
+    /// [`KeysError`]; then nothing was changed.
+    pub fn adopt(&self, tenant: TenantId, key: &TenantKey) -> Result<bool, KeysError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.key(tenant) {
+            return Ok(known.bytes() == key.bytes());
+        }
+        self.write(&tenant_file(tenant), key.bytes())?;
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant, key.clone());
+        Ok(true)
+    }
+
+    /// Copies the tenant's key to a file, for its owner only; no file is made for a tenant without one.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub fn copy_out(&self, tenant: TenantId, to: &Path) -> Result<(), KeysError> {
+        self.key(tenant).map_or(Ok(()), |key| write(to, key.bytes()))
     }
 
     /// Destroys the tenant's key, durably: nothing of the tenant can be read any more. Erasing it
@@ -170,10 +193,13 @@ impl Keys {
 
     /// Puts a file in place so that it is there whole and durably, or not at all.
     fn write(&self, name: &str, secret: &[u8]) -> Result<(), KeysError> {
-        let path = self.directory.join(name);
-        let written = put_file(&path, &[&[VERSION], &checksum(secret), secret]);
-        written.map_err(|source| KeysError::File { path, source })
+        write(&self.directory.join(name), secret)
     }
+}
+
+fn write(path: &Path, secret: &[u8]) -> Result<(), KeysError> {
+    let written = put_file(path, &[&[VERSION], &checksum(secret), secret]);
+    written.map_err(|source| KeysError::File { path: path.to_path_buf(), source })
 }
 
 /// The names of the files in a directory.
@@ -187,8 +213,8 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
         .collect())
 }
 
-/// The tenant's key in a file.
-fn read_tenant(path: &Path) -> Result<TenantKey, KeysError> {
+/// A tenant's key in a file.
+pub(super) fn read_key_file(path: &Path) -> Result<TenantKey, KeysError> {
     let key = read(path)?.ok_or_else(|| KeysError::Damaged(path.to_path_buf()))?;
     let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Damaged(path.to_path_buf()))?;
     Ok(TenantKey(Zeroizing::new(key)))

@@ -17,6 +17,7 @@ mod machine;
 mod open;
 mod queue;
 mod slot;
+pub mod transfer;
 mod turn;
 mod writer;
 
