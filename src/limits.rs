@@ -113,6 +113,9 @@ pub const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// How many commands one group of the journal holds at most.
 pub const GROUP_COMMANDS_MAX: usize = 512;
 
+/// The size from which an import ends a group of the journal, in bytes: what is held in memory is bounded.
+pub const IMPORT_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// How many commands of one tenant wait for the writer at most; more are answered with an overload.
 pub const QUEUE_COMMANDS_MAX: usize = 4_096;
 

@@ -1,6 +1,7 @@
 //! Operations: one function for each thing that a caller can ask for.
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
+mod arrival;
 pub mod demo;
 mod deployment;
 mod event;
@@ -22,6 +23,7 @@ mod throttle;
 mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
+pub use arrival::{NotNew, tenant_listed};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
 pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;

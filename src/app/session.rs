@@ -274,6 +274,6 @@ impl App {
 }
 
 /// Whoever presents a credential to a tenant, and is nobody yet.
-fn presenter(tenant: TenantId) -> Arc<Viewer> {
+pub(super) fn presenter(tenant: TenantId) -> Arc<Viewer> {
     Arc::new(Viewer::verified(tenant, Principal::Credential))
 }

@@ -73,6 +73,15 @@ impl App {
         // Asked before anything is done, so that a taken name leaves nothing behind; and by the rule once more.
         platform.view().tenant()?.authorize::<CreateTenant>()?.enter(entry.clone())?;
         self.found(founding).await?;
+        self.enter_tenant(call, entry).await
+    }
+
+    /// Enters a tenant that has its first record in the platform's directory.
+    pub(super) async fn enter_tenant(
+        &self,
+        call: &Call,
+        entry: TenantEntry,
+    ) -> Result<Committed<Arc<TenantEntry>>, Failed> {
         let entered = self.write(call, move |turn| {
             let platform = turn.view().tenant()?.authorize::<CreateTenant>()?;
             turn.stage(platform.enter(entry)?)

@@ -1,8 +1,14 @@
 //! The command line: what the binary can be told, and how it answers.
 //! Never holds an operation: it opens the store, starts the server, and prints.
 
+mod backup;
 mod demo;
+mod export;
+mod import;
 mod machine;
+mod offline;
+mod progress;
+mod restore;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +28,14 @@ enum Command {
     Serve(ServeArguments),
     /// Serve the tutorial's organisation, with everyone signed in; on this machine only.
     Demo(DemoArguments),
+    /// Back up what a server holds, also while it runs.
+    Backup(backup::Arguments),
+    /// Make a data directory from a backup.
+    Restore(restore::Arguments),
+    /// Write one organisation's whole history to a file, and its key to another.
+    Export(export::Arguments),
+    /// Bring an organisation from another server.
+    Import(import::Arguments),
     /// Print the schema as text.
     Schema,
 }
@@ -54,14 +68,30 @@ struct DemoArguments {
     json: bool,
 }
 
+/// The exit code for a command line that cannot be understood (`EX_USAGE` of sysexits.h).
+const EXIT_USAGE: u8 = 64;
+
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let done = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(told) => {
+            let asked_for_help = !told.use_stderr();
+            // Whoever has gone away reads neither help nor error.
+            told.print().ok();
+            return if asked_for_help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
+        }
+    };
+    let done = match command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Schema => {
             print!("{}", crate::graphql::sdl());
             Ok(())

@@ -51,6 +51,10 @@ pub enum SystemActor {
     Consequence,
     /// Moves a bundle to Production after its deployment.
     AfterDeployment,
+    /// Brings the organisations of a backup back.
+    Restoring,
+    /// Brings an organisation from another server.
+    Importing,
 }
 
 /// Who asks, as the verified credential says. Carries the tenant; whether the principal still stands

@@ -195,6 +195,10 @@ actions! {
     UpdateTenantSettings on Tenant, needs Need::Manage;
     /// Loading a fixture into a new tenant.
     Found on Tenant, needs Need::Operate;
+    /// Ending the sessions that came with a backup or an export.
+    EndBroughtSessions on Tenant, needs Need::Administer;
+    /// Telling that a backup or an export was brought here.
+    ReceiveTenant on Tenant, needs Need::Administer;
     /// Entering a tenant into the platform's directory.
     CreateTenant on Tenant, needs Need::Operate;
     /// Stopping to serve a tenant.

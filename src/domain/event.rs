@@ -18,7 +18,8 @@ use super::{
     source::{SourceKind, ValidationStatus},
     template::ItemType,
     tenant::Settings,
-    text::{FeedbackGroupKey, FieldKey, Name, StepKey, Text},
+    text::{FeedbackGroupKey, FieldKey, Name, Slug, StepKey, Text},
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -277,6 +278,12 @@ pub enum EventKind {
     },
     TenantErased {
         name: Name,
+    },
+    TenantRestored {
+        taken_at: Timestamp,
+    },
+    TenantImported {
+        slug: Slug,
     },
     SettingsChanged {
         old: Settings,

@@ -161,6 +161,8 @@ pub enum SessionEnd {
     Disabled,
     /// The user began more sessions than a user may have.
     Displaced,
+    /// It came with a backup or an export.
+    Brought,
 }
 
 /// A one-time link with which a person sets a password; the record is there until it is used or ended.

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod action;
+pub mod arrival;
 pub mod caller;
 mod consequences;
 pub mod deployment;

@@ -132,7 +132,8 @@ pub(in crate::domain) fn end_sessions(draft: &mut Draft, user: UserId, why: Sess
     }
 }
 
-fn end(draft: &mut Draft, session: &Session, why: SessionEnd) {
+/// Ends one session.
+pub(in crate::domain) fn end(draft: &mut Draft, session: &Session, why: SessionEnd) {
     let told = EventKind::SessionEnded { user: session.user, why };
     draft.remove(session, Subject::Identity(session.user.uuid()), told);
 }

@@ -70,6 +70,8 @@ const fn label(system: SystemActor) -> &'static str {
         SystemActor::AutomaticGovernance => "Automatic governance",
         SystemActor::Consequence => "Consequence",
         SystemActor::AfterDeployment => "After deployment",
+        SystemActor::Restoring => "Restore",
+        SystemActor::Importing => "Import",
     }
 }
 

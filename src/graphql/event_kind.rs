@@ -120,6 +120,10 @@ kinds! {
     TenantResumed,
     /// An organisation's key was destroyed: nothing of it can be read any more.
     TenantErased,
+    /// The organisation was brought back from a backup.
+    TenantRestored,
+    /// The organisation was brought here from another server.
+    TenantImported,
     /// The organisation's settings changed.
     SettingsChanged,
     /// A template was made.

@@ -2,10 +2,13 @@
 //! Never buffers and never retries: what fails here failed, and the caller decides what it means.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What a file that is being written has behind its name.
+pub(super) const UNFINISHED: &str = ".temp";
 
 /// One flat directory. A test replaces it to lose power, tear sectors or run out of space.
 pub trait Disk: Send + Sync {
@@ -69,6 +72,7 @@ pub fn read_up_to(file: &dyn DiskFile, bytes: &mut [u8], offset: u64) -> io::Res
 pub struct FileDisk {
     path: PathBuf,
     directory: File,
+    read_only: bool,
 }
 
 impl FileDisk {
@@ -78,7 +82,16 @@ impl FileDisk {
     /// What the file system answers.
     pub fn open(path: &Path) -> io::Result<Self> {
         create_directory(path)?;
-        Ok(Self { path: path.to_path_buf(), directory: File::open(path)? })
+        Ok(Self { path: path.to_path_buf(), directory: File::open(path)?, read_only: false })
+    }
+
+    /// Opens a directory that is there, and whose files are only read: another process may be writing them, or they
+    /// lie on a medium that cannot be written.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn read_only(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_path_buf(), directory: File::open(path)?, read_only: true })
     }
 }
 
@@ -102,7 +115,7 @@ impl Disk for FileDisk {
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        Ok(Arc::new(options.read(true).write(true).open(self.path.join(name))?))
+        Ok(Arc::new(options.read(true).write(!self.read_only).open(self.path.join(name))?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -140,15 +153,34 @@ impl DiskFile for File {
     }
 }
 
+/// Puts a file in place, readable by its owner only, so that it is there whole and durably, or not at all.
+pub(super) fn put_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut unfinished = name.to_owned();
+    unfinished.push(UNFINISHED);
+    let unfinished = path.with_file_name(unfinished);
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    sync_directory_of(path)
+}
+
+/// Waits until the creation, renaming or removal of a file is durable.
+pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// Makes a directory that only its owner may enter (0700), durably; one that exists stays as it is.
 pub(super) fn create_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
+    sync_directory_of(path)
 }

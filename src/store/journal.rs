@@ -8,18 +8,23 @@ mod format;
 mod open;
 mod reader;
 mod segment;
+mod survey;
 mod walk;
 
 pub use file::FileJournal;
 pub use format::record_hash;
+pub(super) use format::{RECORD_HEADER_BYTES, decode_record, encode_record, record_length};
 pub use open::{Known, Opened, Settings};
 pub use reader::{JournalReader, ReadError};
+pub use survey::{Survey, segments, survey};
 pub use walk::{OpenError, Replayed, Unreplayed, length, length_before, verify};
 
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::io;
+use std::str::FromStr;
 
 /// A log to which records are appended at the head that the writer has seen.
 pub trait Journal: Send {
@@ -133,6 +138,40 @@ impl fmt::Display for Hash {
     /// 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Hash {
+    type Err = NoHash;
+
+    /// Reads what [`Hash`] displays.
+    fn from_str(text: &str) -> Result<Self, NoHash> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(NoHash);
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let digits = text.get(2 * index..2 * index + 2).ok_or(NoHash)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NoHash)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A text is not the 64 hexadecimal digits of a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest has 64 hexadecimal digits")]
+pub struct NoHash;
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

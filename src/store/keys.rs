@@ -3,13 +3,13 @@
 //! Never prints a key, and never puts one into the journal, the index or an export.
 
 use crate::domain::id::TenantId;
-use crate::store::disk::create_directory;
+use crate::store::disk::{UNFINISHED, create_directory, put_file, sync_directory_of};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 //    9      the key: 32 bytes for a tenant, any number for a named secret
 const VERSION: u8 = 1;
 
-const UNFINISHED: &str = ".temp";
+const SECRET: &str = ".secret";
 
 /// The key under which everything of one tenant is encrypted: 256 bits.
 #[derive(Clone)]
@@ -86,18 +86,24 @@ impl Keys {
         let refused = |source| KeysError::File { path: directory.to_path_buf(), source };
         create_directory(directory).map_err(refused)?;
         std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(refused)?;
-        let mut tenants = BTreeMap::new();
-        for entry in std::fs::read_dir(directory).map_err(refused)? {
-            let Ok(name) = entry.map_err(refused)?.file_name().into_string() else {
-                continue;
-            };
-            let path = directory.join(&name);
+        for name in names(directory).map_err(refused)? {
             if name.ends_with(UNFINISHED) {
-                std::fs::remove_file(&path).map_err(refused)?;
-            } else if let Some(tenant) = tenant_of(&name) {
-                let key = read(&path)?.ok_or_else(|| KeysError::Damaged(path.clone()))?;
-                let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Damaged(path.clone()))?;
-                tenants.insert(tenant, TenantKey(Zeroizing::new(key)));
+                std::fs::remove_file(directory.join(name)).map_err(refused)?;
+            }
+        }
+        Self::look(directory)
+    }
+
+    /// Reads the tenants' keys and changes nothing: another process may own the directory.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub fn look(directory: &Path) -> Result<Self, KeysError> {
+        let refused = |source| KeysError::File { path: directory.to_path_buf(), source };
+        let mut tenants = BTreeMap::new();
+        for name in names(directory).map_err(refused)? {
+            if let Some(tenant) = tenant_of(&name) {
+                tenants.insert(tenant, read_key_file(&directory.join(name))?);
             }
         }
         Ok(Self { directory: directory.to_path_buf(), tenants: RwLock::new(tenants), changing: Mutex::new(()) })
@@ -126,6 +132,29 @@ impl Keys {
         Ok(key)
     }
 
+    /// Takes a key over that was made elsewhere, durably. Answers whether it is the tenant's key now: another one that
+    /// is there stays.
+    ///
+    /// # Errors
+    /// [`KeysError`]; then nothing was changed.
+    pub fn adopt(&self, tenant: TenantId, key: &TenantKey) -> Result<bool, KeysError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.key(tenant) {
+            return Ok(known.bytes() == key.bytes());
+        }
+        self.write(&tenant_file(tenant), key.bytes())?;
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant, key.clone());
+        Ok(true)
+    }
+
+    /// Copies the tenant's key to a file, for its owner only; no file is made for a tenant without one.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub fn copy_out(&self, tenant: TenantId, to: &Path) -> Result<(), KeysError> {
+        self.key(tenant).map_or(Ok(()), |key| write(to, key.bytes()))
+    }
+
     /// Destroys the tenant's key, durably: nothing of the tenant can be read any more. Erasing it
     /// again does nothing.
     ///
@@ -135,7 +164,8 @@ impl Keys {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
         let path = self.directory.join(tenant_file(tenant));
-        let erased = overwrite(&path).and_then(|()| std::fs::remove_file(&path)).and_then(|()| self.sync_directory());
+        let erased =
+            overwrite(&path).and_then(|()| std::fs::remove_file(&path)).and_then(|()| sync_directory_of(&path));
         match erased {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(KeysError::File { path, source }),
@@ -148,12 +178,11 @@ impl Keys {
     /// # Errors
     /// [`KeysError`]
     pub fn secret(&self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || !name.chars().all(plain) {
+        if !is_secret_name(name) {
             return Err(KeysError::Name(name.to_owned()));
         }
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = format!("{name}.secret");
+        let file = format!("{name}{SECRET}");
         if let Some(secret) = read(&self.directory.join(&file))? {
             return Ok(secret);
         }
@@ -164,29 +193,50 @@ impl Keys {
 
     /// Puts a file in place so that it is there whole and durably, or not at all.
     fn write(&self, name: &str, secret: &[u8]) -> Result<(), KeysError> {
-        let path = self.directory.join(name);
-        let unfinished = self.directory.join(format!("{name}{UNFINISHED}"));
-        let written = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&unfinished)?;
-            file.write_all(&[VERSION])?;
-            file.write_all(&checksum(secret))?;
-            file.write_all(secret)?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, &path)?;
-            self.sync_directory()
-        };
-        written().map_err(|source| KeysError::File { path: path.clone(), source })
+        write(&self.directory.join(name), secret)
     }
+}
 
-    fn sync_directory(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
-    }
+fn write(path: &Path, secret: &[u8]) -> Result<(), KeysError> {
+    let written = put_file(path, &[&[VERSION], &checksum(secret), secret]);
+    written.map_err(|source| KeysError::File { path: path.to_path_buf(), source })
+}
+
+/// The names of the files in a directory.
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(directory)?;
+    // A name that is no text is none of ours.
+    Ok(entries
+        .collect::<io::Result<Vec<_>>>()?
+        .into_iter()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect())
+}
+
+/// A tenant's key in a file.
+pub(super) fn read_key_file(path: &Path) -> Result<TenantKey, KeysError> {
+    let key = read(path)?.ok_or_else(|| KeysError::Damaged(path.to_path_buf()))?;
+    let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Damaged(path.to_path_buf()))?;
+    Ok(TenantKey(Zeroizing::new(key)))
 }
 
 fn tenant_file(tenant: TenantId) -> String {
     format!("{tenant}.key")
+}
+
+/// Whether a file of this name holds the key of a tenant.
+pub(super) fn is_key_file(name: &str) -> bool {
+    tenant_of(name).is_some()
+}
+
+/// Whether a file of this name holds a secret of the server.
+pub(super) fn is_secret_file(name: &str) -> bool {
+    name.strip_suffix(SECRET).is_some_and(is_secret_name)
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.chars().all(plain)
 }
 
 fn tenant_of(file: &str) -> Option<TenantId> {

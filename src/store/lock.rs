@@ -1,14 +1,18 @@
 //! The data directory belongs to one server at a time, and has a format that the server knows.
 //! Never looks into what lies in it.
 
-use crate::store::disk::create_directory;
+use crate::store::disk::{create_directory, put_file};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The format of the data directory that this version reads and writes.
 const FORMAT: u32 = 1;
+const FORMAT_FILE: &str = "format";
+
+/// Where a restore puts a data directory together before it moves it into place.
+pub(super) const RESTORING: &str = "restoring";
 
 /// The exclusive right to a data directory; given back when dropped.
 #[derive(Debug)]
@@ -34,6 +38,12 @@ pub enum LockError {
     /// There is data, but nothing says in which format.
     #[error("the data directory {} holds other files but no format file; it is not a data directory, or not all of one", .0.display())]
     NoFormat(PathBuf),
+    /// There is no data directory.
+    #[error("{} is no data directory; name the one that the server uses", .0.display())]
+    NoData(PathBuf),
+    /// A restore was begun here and not finished.
+    #[error("a restore into {} was not finished; remove everything in it and restore again", .0.display())]
+    Unfinished(PathBuf),
     /// The file system refused.
     #[error("the data directory {} cannot be used: {source}", directory.display())]
     File {
@@ -71,30 +81,45 @@ impl Lock {
 /// of ours.
 fn check_format(directory: &Path) -> Result<(), LockError> {
     let refused = |source| LockError::File { directory: directory.to_path_buf(), source };
-    match std::fs::read_to_string(directory.join("format")) {
-        Ok(found) if found.trim() == FORMAT.to_string() => Ok(()),
-        Ok(found) => {
-            Err(LockError::Newer { directory: directory.to_path_buf(), found: found.trim().chars().take(20).collect() })
+    if format(directory)? {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(directory).map_err(refused)? {
+        let name = entry.map_err(refused)?.file_name();
+        if name == RESTORING {
+            return Err(LockError::Unfinished(directory.to_path_buf()));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            for entry in std::fs::read_dir(directory).map_err(refused)? {
-                let name = entry.map_err(refused)?.file_name();
-                if name != "lock" && name != "format.temp" && name != "lost+found" {
-                    return Err(LockError::NoFormat(directory.to_path_buf()));
-                }
-            }
-            write_format(directory).map_err(refused)
+        if name != "lock" && name != "format.temp" && name != "lost+found" {
+            return Err(LockError::NoFormat(directory.to_path_buf()));
         }
-        Err(source) => Err(refused(source)),
+    }
+    write_format(directory).map_err(refused)
+}
+
+/// Checks that a directory is a data directory of a known format, and changes nothing.
+///
+/// # Errors
+/// [`LockError`], but for `InUse`.
+pub fn look(directory: &Path) -> Result<(), LockError> {
+    match format(directory)? {
+        true => Ok(()),
+        false => Err(LockError::NoData(directory.to_path_buf())),
     }
 }
 
-fn write_format(directory: &Path) -> io::Result<()> {
-    let unfinished = directory.join("format.temp");
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    writeln!(file, "{FORMAT}")?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, directory.join("format"))?;
-    File::open(directory)?.sync_all()
+/// Whether the directory has a format file, which must name a known format.
+fn format(directory: &Path) -> Result<bool, LockError> {
+    match std::fs::read_to_string(directory.join(FORMAT_FILE)) {
+        Ok(found) if found.trim() == FORMAT.to_string() => Ok(true),
+        Ok(found) => {
+            Err(LockError::Newer { directory: directory.to_path_buf(), found: found.trim().chars().take(20).collect() })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(LockError::File { directory: directory.to_path_buf(), source }),
+    }
+}
+
+/// Makes a directory a data directory; its last file, where others are put in place first.
+pub(super) fn write_format(directory: &Path) -> io::Result<()> {
+    put_file(&directory.join(FORMAT_FILE), &[format!("{FORMAT}\n").as_bytes()])
 }

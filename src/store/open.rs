@@ -8,7 +8,7 @@ use super::{
     disk::Disk,
     index::{Index, IndexError},
     journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
-    keys::{Keys, KeysError},
+    keys::{Keys, KeysError, TenantKey},
     lock::{Lock, LockError},
     machine::{Machine, Progress},
     queue::{Queue, Work},
@@ -305,9 +305,13 @@ pub(super) struct NotDecoded {
 
 /// What a record did; none when its tenant was erased.
 pub(super) fn decode_record(keys: &Keys, record: &Record) -> Result<Option<Commit>, NotDecoded> {
+    keys.key(record.tenant).map(|key| decode_with(&key, record)).transpose()
+}
+
+/// What a record did, under this key.
+pub(super) fn decode_with(key: &TenantKey, record: &Record) -> Result<Commit, NotDecoded> {
     let failed = |why: String| NotDecoded { tenant: record.tenant, number: record.number, why };
-    let Some(key) = keys.key(record.tenant) else { return Ok(None) };
-    let plain = cipher::open(&key, record.tenant, &record.number.to_le_bytes(), &record.payload);
+    let plain = cipher::open(key, record.tenant, &record.number.to_le_bytes(), &record.payload);
     let plain = plain.map_err(|error| failed(error.to_string()))?;
-    codec::decode(&plain).map(Some).map_err(|error| failed(error.to_string()))
+    codec::decode(&plain).map_err(|error| failed(error.to_string()))
 }

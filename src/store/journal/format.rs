@@ -50,7 +50,7 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = 100;
 /// The length of a group's header, in bytes.
 pub(super) const GROUP_HEADER_BYTES: usize = 96;
 /// The length of a record without its payload, in bytes.
-pub(super) const RECORD_HEADER_BYTES: usize = 100;
+pub(in crate::store) const RECORD_HEADER_BYTES: usize = 100;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"CSJOURNL";
 const GROUP_MAGIC: [u8; 8] = *b"CSGROUP\n";
@@ -192,7 +192,7 @@ pub(super) fn find_group(bytes: &[u8]) -> Option<(usize, GroupHeader)> {
 /// Appends a record to a group's body.
 ///
 /// None when the payload exceeds what its length field can hold.
-pub(super) fn encode_record(
+pub(in crate::store) fn encode_record(
     body: &mut Vec<u8>,
     record: (TenantId, u64, Timestamp),
     previous: Hash,
@@ -212,14 +212,14 @@ pub(super) fn encode_record(
 }
 
 /// The length in bytes of the record, its payload included, whose beginning this is.
-pub(super) fn record_length(bytes: &[u8]) -> Option<usize> {
+pub(in crate::store) fn record_length(bytes: &[u8]) -> Option<usize> {
     let payload = u32::from_le_bytes(Fields(bytes).take()?);
     usize::try_from(payload).ok()?.checked_add(RECORD_HEADER_BYTES)
 }
 
 /// Reads the record at the beginning of these bytes and checks it against its own hash. Answers
 /// it with its length in bytes.
-pub(super) fn decode_record(bytes: &[u8]) -> Result<(Record, usize), &'static str> {
+pub(in crate::store) fn decode_record(bytes: &[u8]) -> Result<(Record, usize), &'static str> {
     let short = "the record is cut off";
     let length = record_length(bytes).ok_or(short)?;
     let whole = bytes.get(..length).ok_or(short)?;

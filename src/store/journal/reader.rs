@@ -46,7 +46,8 @@ pub enum ReadError {
 }
 
 impl JournalReader {
-    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
+    /// Reads from the segments on this disk.
+    pub fn new(disk: Arc<dyn Disk>) -> Self {
         Self { disk, open: Arc::default() }
     }
 

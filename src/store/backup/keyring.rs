@@ -1,0 +1,97 @@
+//! The keys of a backup: copied file by file, and tried on the records that they are to open.
+//! Never writes into a directory that holds the keys of another server.
+
+use super::BackupError;
+use crate::domain::id::TenantId;
+use crate::store::disk::{create_directory, put_file, sync_directory_of};
+use crate::store::journal::{JournalReader, Place};
+use crate::store::keys::{Keys, is_key_file, is_secret_file};
+use crate::store::open::decode_record;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The names of the key files in a directory, and whether there is anything else.
+fn keys_in(directory: &Path) -> Result<(BTreeSet<String>, bool), BackupError> {
+    let refused = |source| BackupError::File { path: directory.to_path_buf(), source };
+    let (mut names, mut others) = (BTreeSet::new(), false);
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((names, false)),
+        entries => entries.map_err(refused)?,
+    };
+    for entry in entries {
+        match entry.map_err(refused)?.file_name().into_string() {
+            Ok(name) if is_key_file(&name) || is_secret_file(&name) => {
+                names.insert(name);
+            }
+            Ok(name) if name == "lost+found" || name.ends_with(".temp") => {}
+            Ok(_) | Err(_) => others = true,
+        }
+    }
+    Ok((names, others))
+}
+
+/// Makes a directory hold the keys of a server, which may be running: new ones are added, and the key of a tenant
+/// that has been erased since is removed, or the erasure would not last.
+pub(super) fn mirror(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let (ours, _) = keys_in(from)?;
+    let (known, others) = keys_in(to)?;
+    // A secret that both have tells one server from another.
+    let (mut same, mut different) = (0, 0);
+    for name in known.intersection(&ours).filter(|name| is_secret_file(name)) {
+        let counted = if read(&from.join(name))? == read(&to.join(name))? { &mut same } else { &mut different };
+        *counted += 1;
+    }
+    if others || different > 0 || (same == 0 && !known.is_empty()) {
+        return Err(BackupError::OtherKeys(to.to_path_buf()));
+    }
+    copy(from, to, &ours)?;
+    for gone in known.difference(&ours) {
+        let path = to.join(gone);
+        std::fs::remove_file(&path).and_then(|()| sync_directory_of(&path)).map_err(BackupError::file(&path))?;
+    }
+    Ok(())
+}
+
+/// Copies the server's secrets, and the keys of these tenants.
+pub(super) fn copy_for(from: &Path, to: &Path, tenants: &[TenantId]) -> Result<(), BackupError> {
+    let (found, _) = keys_in(from)?;
+    let wanted = |name: &String| is_secret_file(name) || tenants.iter().any(|tenant| *name == format!("{tenant}.key"));
+    copy(from, to, &found.into_iter().filter(wanted).collect())
+}
+
+fn copy(from: &Path, to: &Path, names: &BTreeSet<String>) -> Result<(), BackupError> {
+    create_directory(to).map_err(BackupError::file(to))?;
+    for name in names {
+        let (source, target) = (from.join(name), to.join(name));
+        let key = read(&source)?;
+        if !std::fs::read(&target).is_ok_and(|held| Zeroizing::new(held) == key) {
+            put_file(&target, &[&key]).map_err(BackupError::file(&target))?;
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, BackupError> {
+    std::fs::read(path).map(Zeroizing::new).map_err(BackupError::file(path))
+}
+
+/// Tries every key on a record of its tenant; answers the tenants that have one.
+pub(super) fn tried(
+    (keys, directory): (&Keys, &Path),
+    (reader, journal): (&JournalReader, &Path),
+    records: &BTreeMap<TenantId, Place>,
+) -> Result<BTreeSet<TenantId>, BackupError> {
+    let mut tenants = BTreeSet::new();
+    for (tenant, place) in records {
+        let unread = |source| BackupError::Record { directory: journal.to_path_buf(), source };
+        let record = reader.record(*place).map_err(unread)?;
+        let opened = decode_record(keys, &record);
+        let wrong = |_| BackupError::KeyWrong { directory: directory.to_path_buf(), tenant: *tenant };
+        if opened.map_err(wrong)?.is_some() {
+            tenants.insert(*tenant);
+        }
+    }
+    Ok(tenants)
+}
