@@ -1,6 +1,7 @@
 //! The command line: what the binary can be told, and how it answers.
 //! Never holds an operation: it opens the store, starts the server, and prints.
 
+mod audit;
 mod backup;
 mod demo;
 mod export;
@@ -36,6 +37,9 @@ enum Command {
     Export(export::Arguments),
     /// Bring an organisation from another server.
     Import(import::Arguments),
+    /// Check the log, sign where it stands, and prove what is in it; also while the server runs.
+    #[command(subcommand)]
+    Audit(audit::Arguments),
     /// Print the schema as text.
     Schema,
 }
@@ -92,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Schema => {
             print!("{}", crate::graphql::sdl());
             Ok(())

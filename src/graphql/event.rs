@@ -162,6 +162,12 @@ impl TimelineEvent {
         self.position()
     }
 
+    /// The number of its change in the organisation's log, from 1; `countersign audit prove` takes it. What one change
+    /// did has one number.
+    async fn number(&self) -> u64 {
+        self.recorded.position.number
+    }
+
     /// When it was accepted.
     async fn at(&self) -> DateTime {
         self.recorded.at.into()

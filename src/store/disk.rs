@@ -154,7 +154,7 @@ impl DiskFile for File {
 }
 
 /// Puts a file in place, readable by its owner only, so that it is there whole and durably, or not at all.
-pub(super) fn put_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+pub fn put_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut unfinished = name.to_owned();
     unfinished.push(UNFINISHED);

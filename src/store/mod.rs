@@ -1,6 +1,7 @@
 //! Bytes: the journal, the index, the keys, and the one writer that moves a tenant's state.
 //! Never decides who may do what: it commits what `domain` made, and shows what is durable.
 
+pub mod audit;
 pub mod backup;
 mod behind;
 mod check;
@@ -16,6 +17,7 @@ pub mod lock;
 mod machine;
 mod open;
 mod queue;
+mod signing;
 mod slot;
 pub mod transfer;
 mod turn;

@@ -9,7 +9,9 @@
 )]
 
 mod access;
+mod audit;
 mod client;
+mod command;
 mod demo;
 mod deployment;
 mod desk;

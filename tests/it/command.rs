@@ -1,0 +1,17 @@
+//! The binary as a command: what it answers to a command line.
+//! Never leaves a process behind.
+
+use std::path::Path;
+use tokio::process::Command;
+
+/// What a command of the binary answered: its exit code and all that it said.
+pub async fn countersign(arguments: &[&str]) -> (i32, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).output().await.unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.code().unwrap_or(-1), String::from_utf8(said).unwrap())
+}
+
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
