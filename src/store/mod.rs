@@ -16,13 +16,15 @@ mod machine;
 mod open;
 mod queue;
 mod slot;
+mod steps;
 mod turn;
 mod writer;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_on};
 pub use fault::{Failed, Fault};
 pub use handle::{Committed, Data, History};
 pub use machine::{Machine, OpenDisk, Progress, Unwatched};
 pub use open::{OpenError, Store};
 pub use slot::{Entry, Snapshot};
+pub use steps::Steps;
 pub use turn::Turn;

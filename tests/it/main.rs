@@ -31,6 +31,7 @@ mod memory_disk;
 mod operations;
 mod schema;
 mod session;
+mod simulation;
 mod situation;
 mod store;
 mod tidy;

@@ -61,7 +61,7 @@ async fn operator(app: &App) -> String {
     app.issue_access_token(PLATFORM, operator, 24 * 60 * 60).await.unwrap().outcome.access_token
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
