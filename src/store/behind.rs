@@ -8,6 +8,7 @@ use super::{
     index::{Batch, Index, IndexError, Space},
     journal::{Checkpoint, Hash, Head, Place},
     keys::Keys,
+    queue::{Queue, Work},
     slot::{Slots, Version},
 };
 use crate::{
@@ -107,10 +108,31 @@ fn context(kind: u8, id: Uuid) -> Vec<u8> {
     [&[kind], id.as_bytes().as_slice()].concat()
 }
 
-/// Writes behind until the writer is gone; what it had not written by then is in the last batch.
-pub(super) fn run(index: &Index, keys: &Keys, slots: &Slots, broken: &AtomicBool, groups: &Receiver<Followed>) {
-    let patience = Duration::from_millis(INDEX_BATCH_MILLISECONDS);
-    while let Ok(first) = groups.recv() {
+/// Writes the index behind the writer.
+pub(super) struct Follower {
+    pub(super) index: Arc<Index>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) slots: Arc<Slots>,
+    /// Set when the index failed: whoever asks whether the server is ready hears of it.
+    pub(super) broken: Arc<AtomicBool>,
+    pub(super) groups: Receiver<Followed>,
+}
+
+impl Follower {
+    /// Writes behind until the writer is gone; what it had not written by then is in the last batch.
+    pub(super) fn run(self) {
+        while let Ok(first) = self.groups.recv() {
+            self.batch(first, Duration::from_millis(INDEX_BATCH_MILLISECONDS));
+        }
+    }
+
+    /// Writes what waits, as one batch; answers whether anything did.
+    pub(super) fn step(&self) -> bool {
+        let first = self.groups.try_recv();
+        first.map(|first| self.batch(first, Duration::ZERO)).is_ok()
+    }
+
+    fn batch(&self, first: Followed, patience: Duration) {
         let mut pending = Pending::new(first.checkpoint);
         let mut next = Some(first);
         while let Some(group) = next.take() {
@@ -119,19 +141,19 @@ pub(super) fn run(index: &Index, keys: &Keys, slots: &Slots, broken: &AtomicBool
             if pending.is_full() {
                 break;
             }
-            next = groups.recv_timeout(patience).ok();
+            next = self.groups.recv_timeout(patience).ok();
         }
-        if broken.load(Ordering::Acquire) {
-            continue;
+        if self.broken.load(Ordering::Acquire) {
+            return;
         }
-        match pending.write(index, keys) {
+        match pending.write(&self.index, &self.keys) {
             Ok(heads) => heads
                 .into_iter()
-                .for_each(|(tenant, head)| slots.slot(tenant).indexed.store(head.number, Ordering::Release)),
+                .for_each(|(tenant, head)| self.slots.slot(tenant).indexed.store(head.number, Ordering::Release)),
             Err(error) => {
                 // The journal has everything: the next start catches up from the last checkpoint.
                 tracing::error!(%error, "the index failed and is not written any more; restart the server");
-                broken.store(true, Ordering::Release);
+                self.broken.store(true, Ordering::Release);
             }
         }
     }
@@ -158,13 +180,29 @@ pub(super) fn load(index: &Index, keys: &Keys, tenant: TenantId, number: u64) ->
 }
 
 /// Loads tenants for the writer, one after another, off its thread.
-pub(super) fn run_loader(
-    index: &Arc<Index>,
-    keys: &Keys,
-    wanted: &Receiver<(TenantId, u64)>,
-    loaded: &dyn Fn(TenantId, Result<Version, Fault>),
-) {
-    while let Ok((tenant, number)) = wanted.recv() {
-        loaded(tenant, load(index, keys, tenant, number));
+pub(super) struct Loader {
+    pub(super) index: Arc<Index>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) wanted: Receiver<(TenantId, u64)>,
+}
+
+impl Loader {
+    /// Loads until the writer is gone.
+    pub(super) fn run(self) {
+        while let Ok((tenant, number)) = self.wanted.recv() {
+            self.load(tenant, number);
+        }
+    }
+
+    /// Loads the next tenant; answers whether one was wanted.
+    pub(super) fn step(&self) -> bool {
+        let next = self.wanted.try_recv();
+        next.map(|(tenant, number)| self.load(tenant, number)).is_ok()
+    }
+
+    fn load(&self, tenant: TenantId, number: u64) {
+        let loaded = load(&self.index, &self.keys, tenant, number);
+        self.queue.call(Work::Loaded(tenant, loaded.map(Box::new)));
     }
 }

@@ -3,19 +3,18 @@
 
 use super::{
     behind, codec,
-    disk::FileDisk,
     index::Index,
     journal::{FileJournal, Record, Replayed, Settings},
     keys::Keys,
     lock::Lock,
-    machine::boot_id,
+    machine::{OpenDisk, boot_id, file_disk},
     open::{OpenError, decode_record},
 };
 use crate::domain::{
     id::TenantId,
     state::{State, Write},
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 use uuid::Uuid;
 
 /// What was found.
@@ -38,9 +37,17 @@ type Contents = BTreeMap<(u8, Uuid), Vec<u8>>;
 /// # Errors
 /// When the directory cannot be opened at all, or the journal is damaged.
 pub fn check(directory: &Path) -> Result<Checked, OpenError> {
+    check_on(directory, &file_disk(), &boot_id())
+}
+
+/// The same, of a store whose journal lies on a disk of its own; `boot` is the machine's.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_on(directory: &Path, journal: &OpenDisk, boot: &str) -> Result<Checked, OpenError> {
     let _lock = Lock::take(directory)?;
     let keys = Keys::open(&directory.join("keys"))?;
-    let disk = Arc::new(FileDisk::open(&directory.join("journal"))?);
+    let disk = journal(&directory.join("journal"))?;
     let mut checked = Checked::default();
     let mut tenants: BTreeMap<TenantId, (u64, Contents)> = BTreeMap::new();
     FileJournal::open(disk, Settings::new([0; 16]), None, &mut |replayed| {
@@ -49,7 +56,7 @@ pub fn check(directory: &Path) -> Result<Checked, OpenError> {
         }
         Ok(())
     })?;
-    let index = Index::open(&directory.join("index"), &boot_id())?;
+    let index = Index::open(&directory.join("index"), boot)?;
     if index.checkpoint.is_none() && checked.records > 0 {
         checked.problems.push("the index has no checkpoint after a clean stop".to_owned());
     }

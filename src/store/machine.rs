@@ -4,7 +4,7 @@
 use super::disk::{Disk, FileDisk};
 use crate::{
     domain::{id::Ids, time::Clock},
-    limits::TENANT_IDLE_SECONDS,
+    limits::{JOURNAL_SEGMENT_BYTES_MAX, TENANT_IDLE_SECONDS},
 };
 use std::{io, path::Path, sync::Arc};
 
@@ -22,6 +22,8 @@ pub struct Machine {
     pub tenant_idle_seconds: i64,
     /// Where the journal lies.
     pub journal: OpenDisk,
+    /// The size at which another segment of the journal is begun, in bytes.
+    pub journal_segment_bytes_max: u64,
     /// Names the present boot: what the index wrote in another one counts only after a clean stop.
     pub boot: String,
     /// Hears how far a start has come.
@@ -35,7 +37,8 @@ impl Machine {
             clock,
             ids,
             tenant_idle_seconds: TENANT_IDLE_SECONDS,
-            journal: Arc::new(|directory| Ok(Arc::new(FileDisk::open(directory)?))),
+            journal: file_disk(),
+            journal_segment_bytes_max: JOURNAL_SEGMENT_BYTES_MAX,
             boot: boot_id(),
             progress: Arc::new(Unwatched),
         }
@@ -54,6 +57,11 @@ pub struct Unwatched;
 
 impl Progress for Unwatched {
     fn reached(&self, _: u64, _: u64) {}
+}
+
+/// The journal on a directory of the file system.
+pub(super) fn file_disk() -> OpenDisk {
+    Arc::new(|directory| Ok(Arc::new(FileDisk::open(directory)?)))
 }
 
 /// Names the present boot; where the system does not say, no checkpoint survives a crash.

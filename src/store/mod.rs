@@ -19,14 +19,16 @@ mod open;
 mod queue;
 mod signing;
 mod slot;
+mod steps;
 pub mod transfer;
 mod turn;
 mod writer;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_on};
 pub use fault::{Failed, Fault};
 pub use handle::{Committed, Data, History};
 pub use machine::{Machine, OpenDisk, Progress, Unwatched};
 pub use open::{OpenError, Store};
 pub use slot::{Entry, Snapshot};
+pub use steps::Steps;
 pub use turn::Turn;

@@ -2,7 +2,7 @@
 //! Never shows a tenant before the index holds the journal's tail.
 
 use super::{
-    behind::{self, Follow, Followed, Pending},
+    behind::{Follow, Follower, Loader, Pending},
     cipher,
     codec::{self, Commit},
     disk::Disk,
@@ -10,9 +10,10 @@ use super::{
     journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
     keys::{Keys, KeysError, TenantKey},
     lock::{Lock, LockError},
-    machine::{Machine, Progress},
-    queue::{Queue, Work},
+    machine::Machine,
+    queue::Queue,
     slot::Slots,
+    steps::Steps,
     writer::{Positioned, Writer},
 };
 use crate::{
@@ -88,6 +89,16 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]. Nothing of the journal is ever changed but an unfinished last group.
     pub fn open(directory: &Path, machine: &Machine) -> Result<Self, OpenError> {
+        let (store, steps) = Self::open_in_steps(directory, machine)?;
+        *store.inner.threads.lock().unwrap_or_else(PoisonError::into_inner) = steps.start()?;
+        Ok(store)
+    }
+
+    /// The same without threads: nothing happens in the store but what the steps are told to do.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_in_steps(directory: &Path, machine: &Machine) -> Result<(Self, Steps), OpenError> {
         let lock = Lock::take(directory)?;
         let keys = Arc::new(Keys::open(&directory.join("keys"))?);
         let (journal, index) = open_journal(directory, &keys, machine)?;
@@ -95,7 +106,7 @@ impl Store {
         let (reader, epoch) = (journal.reader(), journal.log_epoch());
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
         let (loader, wanted) = mpsc::channel();
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             slots: Arc::default(),
             queue: Arc::default(),
             index: Arc::new(index),
@@ -108,10 +119,27 @@ impl Store {
             epoch,
             threads: Mutex::default(),
             _lock: lock,
+        });
+        let writer = Writer {
+            journal,
+            heads,
+            slots: Arc::clone(&inner.slots),
+            queue: Arc::clone(&inner.queue),
+            keys: Arc::clone(&inner.keys),
+            clock: Arc::clone(&machine.clock),
+            ids: Arc::clone(&machine.ids),
+            behind,
+            loader,
+            stopped: Arc::clone(&inner.stopped),
+            tenant_idle_seconds: machine.tenant_idle_seconds,
+            parked: BTreeMap::new(),
+            unsealed: false,
         };
-        let threads = inner.start(machine, journal, heads, (behind, groups), (loader, wanted))?;
-        *inner.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
-        Ok(Self { inner: Arc::new(inner) })
+        let (index, keys, slots) = (Arc::clone(&inner.index), Arc::clone(&inner.keys), Arc::clone(&inner.slots));
+        let follower = Follower { index, keys, slots, broken: Arc::clone(&inner.broken), groups };
+        let (index, keys, queue) = (Arc::clone(&inner.index), Arc::clone(&inner.keys), Arc::clone(&inner.queue));
+        let loader = Loader { index, keys, queue, wanted };
+        Ok((Self { inner }, Steps { writer, follower, loader }))
     }
 
     /// Which log the numbers belong to: another one after a restore, so that old cursors are told from new ones.
@@ -137,7 +165,7 @@ impl Store {
     /// Answers the commands that wait, takes no more, seals the journal and marks the index clean.
     /// Blocks until all of that is done.
     pub fn close(self) {
-        self.inner.queue.stop();
+        self.stop();
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
@@ -157,6 +185,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Takes no more commands.
+    pub(super) fn stop(&self) {
+        self.inner.queue.stop();
+    }
+}
+
 /// What is left once every reader is gone: one that was told to stop may need a moment.
 fn last_holder(mut inner: Arc<Inner>) -> Option<Inner> {
     for _ in 0..STORE_CLOSE_MILLISECONDS_MAX {
@@ -167,50 +202,6 @@ fn last_holder(mut inner: Arc<Inner>) -> Option<Inner> {
         std::thread::sleep(Duration::from_millis(1));
     }
     None
-}
-
-type Channel<S, T> = (S, mpsc::Receiver<T>);
-
-impl Inner {
-    fn start(
-        &self,
-        machine: &Machine,
-        journal: FileJournal,
-        heads: BTreeMap<TenantId, u64>,
-        (behind, groups): Channel<mpsc::SyncSender<Followed>, Followed>,
-        (loader, wanted): Channel<mpsc::Sender<(TenantId, u64)>, (TenantId, u64)>,
-    ) -> io::Result<Vec<JoinHandle<()>>> {
-        let writer = Writer {
-            journal,
-            heads,
-            slots: Arc::clone(&self.slots),
-            queue: Arc::clone(&self.queue),
-            keys: Arc::clone(&self.keys),
-            clock: Arc::clone(&machine.clock),
-            ids: Arc::clone(&machine.ids),
-            behind,
-            loader,
-            stopped: Arc::clone(&self.stopped),
-            tenant_idle_seconds: machine.tenant_idle_seconds,
-            parked: BTreeMap::new(),
-            unsealed: false,
-        };
-        let (index, keys, slots) = (Arc::clone(&self.index), Arc::clone(&self.keys), Arc::clone(&self.slots));
-        let broken = Arc::clone(&self.broken);
-        let follower = move || behind::run(&index, &keys, &slots, &broken, &groups);
-        let (index, keys, queue) = (Arc::clone(&self.index), Arc::clone(&self.keys), Arc::clone(&self.queue));
-        let load = move || {
-            behind::run_loader(&index, &keys, &wanted, &|tenant, loaded| {
-                queue.call(Work::Loaded(tenant, loaded.map(Box::new)))
-            });
-        };
-        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        Ok(vec![
-            named("writer").spawn(move || writer.run())?,
-            named("index").spawn(follower)?,
-            named("loader").spawn(load)?,
-        ])
-    }
 }
 
 /// Opens both, and brings the index up to the journal's end.
@@ -225,13 +216,13 @@ fn open_journal(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(Fil
         None => None,
     };
     let rebuilds = known.is_none();
-    let tail = catch_up(&disk, epoch, known, &opened.index, keys, &*machine.progress);
+    let tail = catch_up(&disk, epoch, known, &opened.index, keys, machine);
     let (journal, records) = match tail {
         Err(journal::OpenError::CheckpointUnknown { .. }) if !rebuilds => {
             tracing::warn!("the index belongs to another journal and is rebuilt");
             drop(opened.index);
             let index = Index::open_empty(&path, &machine.boot)?;
-            let (journal, _) = catch_up(&disk, epoch, None, &index, keys, &*machine.progress)?;
+            let (journal, _) = catch_up(&disk, epoch, None, &index, keys, machine)?;
             return Ok((journal, index));
         }
         opened => opened?,
@@ -249,7 +240,7 @@ fn catch_up(
     known: Option<Known>,
     index: &Index,
     keys: &Keys,
-    progress: &dyn Progress,
+    machine: &Machine,
 ) -> Result<(FileJournal, u64), journal::OpenError> {
     let disk = Arc::clone(disk);
     let all = journal::length(&*disk)?;
@@ -260,7 +251,8 @@ fn catch_up(
     let mut read = 0;
     let mut pending: Option<Pending> = None;
     let mut waiting: Vec<Follow> = vec![];
-    let (journal, opened) = FileJournal::open(disk, Settings::new(epoch), known, &mut |replayed| {
+    let settings = Settings { segment_bytes_max: machine.journal_segment_bytes_max, new_epoch: epoch };
+    let (journal, opened) = FileJournal::open(disk, settings, known, &mut |replayed| {
         match replayed {
             Replayed::Record { place, record } => {
                 let commit = decode_record(keys, &record)?;
@@ -271,7 +263,7 @@ fn catch_up(
             }
             Replayed::Group(checkpoint) => {
                 read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
-                progress.reached(read, all.saturating_sub(before));
+                machine.progress.reached(read, all.saturating_sub(before));
                 let batch = pending.get_or_insert_with(|| Pending::new(checkpoint));
                 waiting.drain(..).for_each(|follow| batch.add(follow));
                 batch.reach(checkpoint);
@@ -285,7 +277,7 @@ fn catch_up(
     if let Some(rest) = pending {
         rest.write(index, keys).map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
     }
-    progress.reached(all.saturating_sub(before), all.saturating_sub(before));
+    machine.progress.reached(all.saturating_sub(before), all.saturating_sub(before));
     Ok((journal, opened.records))
 }
 

@@ -95,22 +95,21 @@ struct Group {
 impl<J: Positioned> Writer<J> {
     /// Works until the queue stops, then seals the journal.
     pub(super) fn run(mut self) {
-        let patience = Duration::from_millis(JOURNAL_SEAL_MILLISECONDS);
-        let mut stopping = false;
-        loop {
-            match self.queue.take(GROUP_COMMANDS_MAX, patience) {
-                Work::Jobs(jobs) => self.jobs(jobs),
-                Work::Need(tenant, waiter) => self.need(tenant, waiter),
-                Work::Loaded(tenant, loaded) => self.loaded(tenant, loaded),
-                Work::Forget(tenant) => self.forget(tenant),
-                Work::Idle => self.idle(),
-                Work::Stop => stopping = true,
-            }
-            if stopping && self.parked.is_empty() {
-                break;
-            }
-        }
+        while self.step(Duration::from_millis(JOURNAL_SEAL_MILLISECONDS)) {}
         self.seal();
+    }
+
+    /// Does what comes next, or idles when nothing came for so long; answers whether to go on.
+    pub(super) fn step(&mut self, patience: Duration) -> bool {
+        match self.queue.take(GROUP_COMMANDS_MAX, patience) {
+            Work::Jobs(jobs) => self.jobs(jobs),
+            Work::Need(tenant, waiter) => self.need(tenant, waiter),
+            Work::Loaded(tenant, loaded) => self.loaded(tenant, loaded),
+            Work::Forget(tenant) => self.forget(tenant),
+            Work::Idle => self.idle(),
+            Work::Stop => return !self.parked.is_empty(),
+        }
+        true
     }
 
     fn jobs(&mut self, jobs: Vec<(TenantId, Job)>) {

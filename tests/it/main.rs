@@ -35,6 +35,7 @@ mod page;
 mod schema;
 mod session;
 mod sign_in;
+mod simulation;
 mod situation;
 mod store;
 mod tenant;
