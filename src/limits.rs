@@ -71,6 +71,15 @@ pub const SIGN_INS_FROM_ADDRESS_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_a
 /// How many accounts or places are remembered before those that have waited long enough are forgotten.
 pub const THROTTLED_KEYS_MAX: usize = 100_000;
 
+/// How often the index is looked at when nothing is written to it, in milliseconds: one that failed is replaced then.
+pub const INDEX_LOOK_MILLISECONDS: u64 = 250;
+
+/// How many looks are let pass before a rebuild of the index that failed is tried again: about five seconds.
+pub const INDEX_REBUILD_PAUSES: u32 = 20;
+
+/// How long a tenant that is to be loaded waits for the index to be rebuilt, in seconds.
+pub const INDEX_REBUILD_SECONDS_MAX: u64 = 60;
+
 /// How many access tokens are remembered as verified; each takes about 150 bytes.
 pub const TOKENS_VERIFIED_MAX: usize = 10_000;
 

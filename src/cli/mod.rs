@@ -9,6 +9,7 @@ mod import;
 mod machine;
 mod offline;
 mod progress;
+mod reindex;
 mod restore;
 mod serve;
 
@@ -37,6 +38,8 @@ enum Command {
     Export(export::Arguments),
     /// Bring an organisation from another server.
     Import(import::Arguments),
+    /// Make the index anew from the journal. Stop the server first.
+    Reindex(reindex::Arguments),
     /// Check the log, sign where it stands, and prove what is in it; also while the server runs.
     #[command(subcommand)]
     Audit(audit::Arguments),
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Reindex(arguments) => reindex::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Schema => {
             print!("{}", crate::graphql::sdl());

@@ -4,6 +4,7 @@
 use super::{
     ServeArguments,
     machine::{asked_to_end, machine},
+    progress::progress,
 };
 use crate::{
     app::App,
@@ -26,10 +27,17 @@ pub(super) struct Started {
 /// Opens the store and the port; nothing is answered yet.
 pub(super) async fn start(listen: SocketAddr, data_dir: &Path, machine: Machine) -> Result<Started, Box<dyn Error>> {
     let path = data_dir.to_path_buf();
-    let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine)).await??;
-    let app = App::open(store.clone()).await?;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
+    // A start that has to rebuild the index takes a while; whoever asks meanwhile hears that.
+    let machine = Machine { progress: progress("rebuilding the index"), ..machine };
+    let (listener, store) = http::not_ready(listener, async move {
+        let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine)).await??;
+        Ok::<_, Box<dyn Error>>(store)
+    })
+    .await?;
+    let store = store?;
+    let app = App::open(store.clone()).await?;
     Ok(Started { app, store, listener, address })
 }
 

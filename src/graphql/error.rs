@@ -64,9 +64,12 @@ pub(super) fn denied(denied: Denied) -> Error {
 pub(super) fn fault(fault: Fault) -> Error {
     let code = match fault {
         Fault::StorageFull => code::STORAGE_FULL,
-        Fault::Refused | Fault::OutcomeUnknown | Fault::Stopped | Fault::Overloaded | Fault::Stopping => {
-            code::UNAVAILABLE
-        }
+        Fault::Refused
+        | Fault::OutcomeUnknown
+        | Fault::Stopped
+        | Fault::Overloaded
+        | Fault::Stopping
+        | Fault::Rebuilding => code::UNAVAILABLE,
         Fault::Panicked | Fault::Overtaken | Fault::Unreadable => code::INTERNAL,
     };
     let mut message = fault.to_string();

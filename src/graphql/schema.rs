@@ -95,9 +95,14 @@ impl Api {
         Self { schema: root().data(app.clone()).finish(), app }
     }
 
-    /// Whether the server can no longer write, or the index no longer follows: an operator has to restart it.
-    pub fn is_impaired(&self) -> bool {
-        self.app.store().is_impaired()
+    /// Whether the server can no longer write: an operator has to restart it.
+    pub fn is_stopped(&self) -> bool {
+        self.app.store().is_stopped()
+    }
+
+    /// Whether the index failed and is being made anew: what is not in memory waits for it.
+    pub fn is_rebuilding(&self) -> bool {
+        self.app.store().is_rebuilding()
     }
 
     /// Answers one request of whoever presents this credential, or of nobody, from this network address; a caller in

@@ -14,7 +14,7 @@ mod websocket;
 
 use crate::graphql::Api;
 use crate::limits::STOP_SECONDS_MAX;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,26 @@ struct Server {
     stopping: watch::Receiver<bool>,
     /// Held by each socket until it has closed; the server's stop waits for the last one.
     open: mpsc::Sender<()>,
+}
+
+/// Answers everyone on this address that the server is not ready yet, until `work` is done; answers the listener and
+/// what the work came to.
+///
+/// # Errors
+/// The listener's, when it cannot be shared.
+pub async fn not_ready<T>(listener: TcpListener, work: impl Future<Output = T>) -> std::io::Result<(TcpListener, T)> {
+    let listener = listener.into_std()?;
+    let other = TcpListener::from_std(listener.try_clone()?)?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let waiting = axum::serve(other, router::not_ready()).with_graceful_shutdown(async move {
+        // An error says that the sender is gone, which is also a stop.
+        let _ = stopped.await;
+    });
+    let waiting = tokio::spawn(waiting.into_future());
+    let done = work.await;
+    drop(stop);
+    waiting.abort();
+    Ok((TcpListener::from_std(listener)?, done))
 }
 
 /// Serves until `shutdown` resolves, then takes no more connections, tells every socket to come back later

@@ -41,6 +41,14 @@ pub(super) fn router(server: Server) -> Router {
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }
 
+/// Every path while the store is being opened.
+pub(super) fn not_ready() -> Router {
+    Router::new().route("/healthz", get(async || "ok\n")).fallback(async || {
+        let message = "The server is starting and not ready yet.";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(transport::JSON)
+    })
+}
+
 fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
 }
@@ -69,8 +77,13 @@ async fn graphql_get(
 async fn ready(State(server): State<Server>) -> (StatusCode, &'static str) {
     if *server.stopping.borrow() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-    } else if server.api.is_impaired() {
-        (StatusCode::SERVICE_UNAVAILABLE, "a disk failed: restart the server\n")
+    } else if server.api.is_stopped() {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the journal's disk failed and nothing is written any more: restart the server\n",
+        )
+    } else if server.api.is_rebuilding() {
+        (StatusCode::SERVICE_UNAVAILABLE, "the index failed and is being rebuilt from the journal\n")
     } else {
         (StatusCode::OK, "ready\n")
     }

@@ -4,27 +4,24 @@
 use super::{
     cipher,
     codec::{self, Commit, EncodedWrite},
+    current::Current,
     fault::Fault,
     index::{Batch, Index, IndexError, Space},
     journal::{Checkpoint, Hash, Head, Place},
     keys::Keys,
     queue::{Queue, Work},
-    slot::{Slots, Version},
+    slot::Version,
 };
 use crate::{
     domain::{
         id::TenantId,
         state::{State, Write},
     },
-    limits::{INDEX_BATCH_COMMITS_MAX, INDEX_BATCH_MILLISECONDS},
+    limits::{INDEX_BATCH_COMMITS_MAX, INDEX_REBUILD_SECONDS_MAX},
 };
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::Receiver,
-    },
+    sync::{Arc, mpsc::Receiver},
     time::Duration,
 };
 use uuid::Uuid;
@@ -108,72 +105,32 @@ fn context(kind: u8, id: Uuid) -> Vec<u8> {
     [&[kind], id.as_bytes().as_slice()].concat()
 }
 
-/// Writes the index behind the writer.
-pub(super) struct Follower {
-    pub(super) index: Arc<Index>,
-    pub(super) keys: Arc<Keys>,
-    pub(super) slots: Arc<Slots>,
-    /// Set when the index failed: whoever asks whether the server is ready hears of it.
-    pub(super) broken: Arc<AtomicBool>,
-    pub(super) groups: Receiver<Followed>,
-}
-
-impl Follower {
-    /// Writes behind until the writer is gone; what it had not written by then is in the last batch.
-    pub(super) fn run(self) {
-        while let Ok(first) = self.groups.recv() {
-            self.batch(first, Duration::from_millis(INDEX_BATCH_MILLISECONDS));
-        }
-    }
-
-    /// Writes what waits, as one batch; answers whether anything did.
-    pub(super) fn step(&self) -> bool {
-        let first = self.groups.try_recv();
-        first.map(|first| self.batch(first, Duration::ZERO)).is_ok()
-    }
-
-    fn batch(&self, first: Followed, patience: Duration) {
-        let mut pending = Pending::new(first.checkpoint);
-        let mut next = Some(first);
-        while let Some(group) = next.take() {
-            group.commits.into_iter().for_each(|commit| pending.add(commit));
-            pending.reach(group.checkpoint);
-            if pending.is_full() {
-                break;
-            }
-            next = self.groups.recv_timeout(patience).ok();
-        }
-        if self.broken.load(Ordering::Acquire) {
-            return;
-        }
-        match pending.write(&self.index, &self.keys) {
-            Ok(heads) => heads
-                .into_iter()
-                .for_each(|(tenant, head)| self.slots.slot(tenant).indexed.store(head.number, Ordering::Release)),
-            Err(error) => {
-                // The journal has everything: the next start catches up from the last checkpoint.
-                tracing::error!(%error, "the index failed and is not written any more; restart the server");
-                self.broken.store(true, Ordering::Release);
-            }
-        }
-    }
+/// Why a tenant's state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotLoaded {
+    /// The tenant has no key: it was erased, or the keys are not those of this journal.
+    #[error("its key is missing")]
+    NoKey,
+    /// The index failed, or holds what nobody wrote.
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 /// Reads a tenant's state from the index. The tenant is not being written meanwhile.
-pub(super) fn load(index: &Index, keys: &Keys, tenant: TenantId, number: u64) -> Result<Version, Fault> {
+pub(super) fn load(index: &Index, keys: &Keys, tenant: TenantId, number: u64) -> Result<Version, NotLoaded> {
     let mut state = State::empty(tenant);
     if number == 0 {
         return Ok(Version { number, state });
     }
-    let unreadable = |error: &dyn std::fmt::Display| {
-        tracing::error!(%tenant, %error, "the tenant cannot be loaded");
-        Fault::Unreadable
-    };
-    let key = keys.key(tenant).ok_or_else(|| unreadable(&"its key is missing"))?;
-    for (space, id, sealed) in index.load(tenant).map_err(|error| unreadable(&error))? {
-        let id = Uuid::from_slice(&id).map_err(|error| unreadable(&error))?;
-        let bytes = cipher::open(&key, tenant, &context(space.0, id), &sealed).map_err(|error| unreadable(&error))?;
-        let record = codec::record(space.0, &bytes).map_err(|error| unreadable(&error))?;
+    let key = keys.key(tenant).ok_or(NotLoaded::NoKey)?;
+    if index.head(tenant)?.number != number {
+        return Err(IndexError::Damaged("a tenant's head").into());
+    }
+    for (space, id, sealed) in index.load(tenant)? {
+        let id = Uuid::from_slice(&id).map_err(|_| IndexError::Damaged("a record's id"))?;
+        let bytes = cipher::open(&key, tenant, &context(space.0, id), &sealed);
+        let bytes = bytes.map_err(|_| IndexError::Damaged("a record's bytes"))?;
+        let record = codec::record(space.0, &bytes).map_err(|_| IndexError::Damaged("a record"))?;
         state.restore(Write::Put(record));
     }
     Ok(Version { number, state })
@@ -181,7 +138,7 @@ pub(super) fn load(index: &Index, keys: &Keys, tenant: TenantId, number: u64) ->
 
 /// Loads tenants for the writer, one after another, off its thread.
 pub(super) struct Loader {
-    pub(super) index: Arc<Index>,
+    pub(super) index: Arc<Current>,
     pub(super) keys: Arc<Keys>,
     pub(super) queue: Arc<Queue>,
     pub(super) wanted: Receiver<(TenantId, u64)>,
@@ -202,7 +159,27 @@ impl Loader {
     }
 
     fn load(&self, tenant: TenantId, number: u64) {
-        let loaded = load(&self.index, &self.keys, tenant, number);
+        let loaded = self.loaded(tenant, number).map_err(|error| {
+            tracing::error!(%tenant, %error, "the tenant cannot be loaded");
+            Fault::Unreadable
+        });
         self.queue.call(Work::Loaded(tenant, loaded.map(Box::new)));
+    }
+
+    /// The tenant's state, from the index that is there or from the next one, should that fail.
+    fn loaded(&self, tenant: TenantId, number: u64) -> Result<Version, NotLoaded> {
+        let generation = self.index.generation();
+        let load = || load(&*self.index.index()?, &self.keys, tenant, number);
+        match load() {
+            Err(NotLoaded::Index(error)) => {
+                self.index.doubt(&error);
+                if self.index.wait_beyond(generation, Duration::from_secs(INDEX_REBUILD_SECONDS_MAX)) {
+                    load()
+                } else {
+                    Err(error.into())
+                }
+            }
+            done => done,
+        }
     }
 }

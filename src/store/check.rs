@@ -100,7 +100,7 @@ impl Checked {
     fn tenant(&mut self, index: &Index, keys: &Keys, tenant: TenantId, number: u64, contents: &Contents) {
         let loaded = match behind::load(index, keys, tenant, number) {
             Ok(version) => version.state,
-            Err(fault) => return self.problems.push(format!("tenant {tenant} cannot be loaded: {fault}")),
+            Err(error) => return self.problems.push(format!("tenant {tenant} cannot be loaded: {error}")),
         };
         let mut replayed = State::empty(tenant);
         for ((kind, _), bytes) in contents {

@@ -33,6 +33,9 @@ pub enum Fault {
     /// The command drafted two changes from one state.
     #[error("the command contradicts itself; nothing was changed")]
     Overtaken,
+    /// The index failed and is being rebuilt from the journal.
+    #[error("the index is being rebuilt; try again in a moment")]
+    Rebuilding,
     /// A record could not be read, decrypted or written.
     #[error("a record cannot be read")]
     Unreadable,

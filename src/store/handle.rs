@@ -4,7 +4,8 @@
 use super::{
     Store,
     fault::{Failed, Fault},
-    index::Numbers,
+    index::{Index, IndexError, Numbers},
+    journal::{ReadError, Record},
     keys::KeysError,
     open::decode_record,
     queue::{Job, Settled, Work},
@@ -153,8 +154,8 @@ impl History {
         }
         let this = self.clone();
         let older = blocking(move || {
-            let places = this.store.inner.index.places(this.viewer.tenant(), number, limit);
-            places.map_err(unreadable)?.into_iter().map(|(number, place)| this.entry(number, place)).collect()
+            let places = this.index(|index| index.places(this.viewer.tenant(), number, limit));
+            places?.into_iter().map(|(number, place)| this.entry(number, place)).collect()
         });
         let mut entries: Vec<Arc<Entry>> = older.await?;
         let last = entries.last().map_or(number, |entry| entry.number);
@@ -177,8 +178,8 @@ impl History {
             let (this, missing) = (self.clone(), limit - entries.len());
             let older = blocking(move || {
                 let from = Numbers::Before(before.min(begin));
-                let numbers = this.store.inner.index.mentions(this.viewer.tenant(), entity, from, missing);
-                let numbers = numbers.map_err(unreadable)?.into_iter();
+                let numbers = this.index(|index| index.mentions(this.viewer.tenant(), entity, from, missing));
+                let numbers = numbers?.into_iter();
                 numbers.map(|number| this.numbered(number)).collect::<Result<Vec<_>, _>>()
             });
             entries.extend(older.await?);
@@ -199,8 +200,8 @@ impl History {
             let this = self.clone();
             let older = blocking(move || {
                 let tenant = this.viewer.tenant();
-                let numbers = this.store.inner.index.mentions(tenant, entity, Numbers::After(number), limit);
-                let numbers = numbers.map_err(unreadable)?.into_iter().filter(|number| *number < begin);
+                let numbers = this.index(|index| index.mentions(tenant, entity, Numbers::After(number), limit));
+                let numbers = numbers?.into_iter().filter(|number| *number < begin);
                 numbers.map(|number| this.numbered(number)).collect::<Result<Vec<_>, _>>()
             });
             entries = older.await?;
@@ -231,15 +232,31 @@ impl History {
     }
 
     fn numbered(&self, number: u64) -> Result<Arc<Entry>, Fault> {
-        let place = self.store.inner.index.place(self.viewer.tenant(), number).map_err(unreadable)?;
+        let place = self.index(|index| index.place(self.viewer.tenant(), number))?;
         self.entry(number, place.ok_or(Fault::Unreadable)?)
     }
 
+    /// Asks the index; one that fails is replaced.
+    fn index<T>(&self, ask: impl FnOnce(&Index) -> Result<T, IndexError>) -> Result<T, Fault> {
+        let current = &self.store.inner.index;
+        current.index().and_then(|index| ask(&index)).map_err(|error| {
+            current.doubt(&error);
+            Fault::Rebuilding
+        })
+    }
+
     fn entry(&self, number: u64, place: super::journal::Place) -> Result<Arc<Entry>, Fault> {
-        let record = self.store.inner.reader.record(place).map_err(unreadable)?;
-        if record.tenant != self.viewer.tenant() || record.number != number {
-            return Err(unreadable("the index names the wrong place"));
-        }
+        let record = self.store.inner.reader.record(place);
+        let named = |record: &Record| record.tenant == self.viewer.tenant() && record.number == number;
+        let record = match record {
+            Ok(record) if named(&record) => record,
+            // Nothing lies there, or another record: the index names the wrong place, or the journal is damaged, which
+            // rebuilding the index brings to light.
+            Ok(_) | Err(ReadError::Damaged { .. }) => {
+                return self.index(|_| Err(IndexError::Damaged("a record's place")));
+            }
+            Err(error @ ReadError::Disk { .. }) => return Err(unreadable(error)),
+        };
         let commit = decode_record(&self.store.inner.keys, &record).map_err(unreadable)?;
         let commit = commit.ok_or(Fault::Unreadable)?;
         Ok(Arc::new(Entry { number, at: record.at, commit }))
@@ -278,8 +295,13 @@ impl Store {
         self.inner.slots.all().iter().filter(|(_, slot)| slot.version.load().is_some()).count()
     }
 
-    /// Whether writing stopped after a failed sync, or the index failed: an operator has to restart the server.
-    pub fn is_impaired(&self) -> bool {
-        self.inner.stopped.load(Ordering::Acquire) || self.inner.broken.load(Ordering::Acquire)
+    /// Whether writing stopped after a failed sync: an operator has to restart the server.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.stopped.load(Ordering::Acquire)
+    }
+
+    /// Whether the index failed and was not rebuilt yet.
+    pub fn is_rebuilding(&self) -> bool {
+        self.inner.broken.load(Ordering::Acquire) || self.inner.index.is_doubted()
     }
 }

@@ -74,6 +74,9 @@ pub enum IndexError {
     /// A value's key has more than 255 bytes, or the value more than 500 MB. Nothing was written.
     #[error("a value is too large for the index")]
     TooLarge,
+    /// It failed, and is being made anew from the journal.
+    #[error("the index is being rebuilt")]
+    Rebuilding,
     /// Another process has it open.
     #[error("another process uses the index in {}", .0.display())]
     InUse(PathBuf),
@@ -235,6 +238,21 @@ impl Index {
             numbers.push(row::number_of(&key).ok_or(IndexError::Damaged("a mention"))?);
         }
         Ok(numbers)
+    }
+
+    /// The head of a tenant at the checkpoint; [`Head::NONE`] where it has no record.
+    ///
+    /// # Errors
+    /// [`IndexError`]
+    pub fn head(&self, tenant: TenantId) -> Result<Head, IndexError> {
+        let key = row::head_key(tenant);
+        match guarded(|| self.db.get(&key))? {
+            Some(value) => {
+                let head = row::decode_head(&key, &value).map(|(_, head)| head);
+                head.ok_or(IndexError::Damaged("a tenant's head"))
+            }
+            None => Ok(Head::NONE),
+        }
     }
 
     /// The head of every tenant at the checkpoint.

@@ -2,16 +2,19 @@
 //! Never shows a tenant before the index holds the journal's tail.
 
 use super::{
-    behind::{Follow, Follower, Loader, Pending},
+    behind::Loader,
     cipher,
     codec::{self, Commit},
+    current::{Current, last_holder},
     disk::Disk,
+    follower::{Follower, Source},
     index::{Index, IndexError},
     journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
     keys::{Keys, KeysError, TenantKey},
-    lock::{Lock, LockError},
+    lock::{self, Lock, LockError},
     machine::Machine,
     queue::Queue,
+    replay::Replay,
     slot::Slots,
     steps::Steps,
     writer::{Positioned, Writer},
@@ -21,7 +24,7 @@ use crate::{
         id::{Ids, TenantId},
         time::Clock,
     },
-    limits::{INDEX_GROUPS_WAITING_MAX, STORE_CLOSE_MILLISECONDS_MAX},
+    limits::INDEX_GROUPS_WAITING_MAX,
 };
 use std::{
     collections::BTreeMap,
@@ -29,7 +32,6 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc},
     thread::JoinHandle,
-    time::Duration,
 };
 
 /// Why the store could not be opened; each says what to do, or which file is damaged.
@@ -64,7 +66,7 @@ pub struct Store {
 pub(super) struct Inner {
     pub(super) slots: Arc<Slots>,
     pub(super) queue: Arc<Queue>,
-    pub(super) index: Arc<Index>,
+    pub(super) index: Arc<Current>,
     pub(super) reader: JournalReader,
     pub(super) keys: Arc<Keys>,
     pub(super) clock: Arc<dyn Clock>,
@@ -103,13 +105,13 @@ impl Store {
         let keys = Arc::new(Keys::open(&directory.join("keys"))?);
         let (journal, index) = open_journal(directory, &keys, machine)?;
         let heads = journal.heads().iter().map(|(tenant, head)| (*tenant, head.number)).collect();
-        let (reader, epoch) = (journal.reader(), journal.log_epoch());
+        let (reader, epoch, reached) = (journal.reader(), journal.log_epoch(), journal.position());
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
         let (loader, wanted) = mpsc::channel();
         let inner = Arc::new(Inner {
             slots: Arc::default(),
             queue: Arc::default(),
-            index: Arc::new(index),
+            index: Arc::new(Current::new(index)),
             reader,
             keys,
             clock: Arc::clone(&machine.clock),
@@ -136,7 +138,13 @@ impl Store {
             unsealed: false,
         };
         let (index, keys, slots) = (Arc::clone(&inner.index), Arc::clone(&inner.keys), Arc::clone(&inner.slots));
-        let follower = Follower { index, keys, slots, broken: Arc::clone(&inner.broken), groups };
+        let source = Source {
+            disk: (machine.journal)(&directory.join("journal"))?,
+            directory: directory.join("index"),
+            boot: machine.boot.clone(),
+        };
+        let broken = Arc::clone(&inner.broken);
+        let follower = Follower { index, keys, slots, broken, groups, source, reached, pauses: 1 };
         let (index, keys, queue) = (Arc::clone(&inner.index), Arc::clone(&inner.keys), Arc::clone(&inner.queue));
         let loader = Loader { index, keys, queue, wanted };
         Ok((Self { inner }, Steps { writer, follower, loader }))
@@ -172,13 +180,13 @@ impl Store {
                 tracing::error!("a thread of the store broke down");
             }
         }
-        let Some(inner) = last_holder(self.inner) else {
+        let Ok(inner) = last_holder(self.inner) else {
             tracing::warn!("a reader still holds the store; its index stays without its clean mark");
             return;
         };
         let Inner { index, _lock: lock, .. } = inner;
-        let closed = Arc::try_unwrap(index).map(Index::close);
-        if let Ok(Err(error)) = closed {
+        let closed = last_holder(index).ok().and_then(Current::into_index).map(Index::close);
+        if let Some(Err(error)) = closed {
             tracing::warn!(%error, "the index was not closed cleanly; the next start rebuilds what is missing");
         }
         drop(lock);
@@ -192,45 +200,61 @@ impl Store {
     }
 }
 
-/// What is left once every reader is gone: one that was told to stop may need a moment.
-fn last_holder(mut inner: Arc<Inner>) -> Option<Inner> {
-    for _ in 0..STORE_CLOSE_MILLISECONDS_MAX {
-        match Arc::try_unwrap(inner) {
-            Ok(inner) => return Some(inner),
-            Err(held) => inner = held,
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    None
-}
-
-/// Opens both, and brings the index up to the journal's end.
+/// Opens both, and brings the index up to the journal's end; an index that fails in that is made anew.
 fn open_journal(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(FileJournal, Index), OpenError> {
     let disk = (machine.journal)(&directory.join("journal"))?;
     let mut epoch = [0; 16];
     getrandom::fill(&mut epoch).map_err(|_| OpenError::Randomness)?;
     let path = directory.join("index");
     let opened = Index::open(&path, &machine.boot)?;
-    let known = match opened.checkpoint {
-        Some(checkpoint) => Some(Known { checkpoint, heads: opened.index.heads()? }),
-        None => None,
+    let heads = |checkpoint| opened.index.heads().map(|heads| Known { checkpoint, heads });
+    let known = opened.checkpoint.map(heads).transpose();
+    let why = match known {
+        Ok(None) => None,
+        Ok(Some(known)) => match catch_up(&disk, epoch, Some(known), &opened.index, keys, machine) {
+            Ok((journal, _)) => return Ok((journal, opened.index)),
+            Err(error) => Some(of_the_index(error)?),
+        },
+        Err(error) => Some(error.to_string()),
     };
-    let rebuilds = known.is_none();
-    let tail = catch_up(&disk, epoch, known, &opened.index, keys, machine);
-    let (journal, records) = match tail {
-        Err(journal::OpenError::CheckpointUnknown { .. }) if !rebuilds => {
-            tracing::warn!("the index belongs to another journal and is rebuilt");
+    let index = match why {
+        None => opened.index,
+        Some(why) => {
+            tracing::warn!(%why, "the index cannot be used and is rebuilt");
             drop(opened.index);
-            let index = Index::open_empty(&path, &machine.boot)?;
-            let (journal, _) = catch_up(&disk, epoch, None, &index, keys, machine)?;
-            return Ok((journal, index));
+            Index::open_empty(&path, &machine.boot)?
         }
-        opened => opened?,
     };
-    if rebuilds && records > 0 {
+    let (journal, records) = catch_up(&disk, epoch, None, &index, keys, machine)?;
+    if records > 0 {
         tracing::info!(records, "the index was rebuilt from the journal");
     }
-    Ok((journal, opened.index))
+    Ok((journal, index))
+}
+
+/// Makes the index of a data directory anew that no server uses; answers from how many records.
+///
+/// # Errors
+/// See [`OpenError`]. The journal is read only, but for an unfinished last group.
+pub fn reindex(directory: &Path, machine: &Machine) -> Result<u64, OpenError> {
+    lock::look(directory)?;
+    let _lock = Lock::take(directory)?;
+    let keys = Keys::open(&directory.join("keys"))?;
+    let disk = (machine.journal)(&directory.join("journal"))?;
+    let index = Index::open_empty(&directory.join("index"), &machine.boot)?;
+    // The journal is there: no epoch is begun.
+    let (_, records) = catch_up(&disk, [0; 16], None, &index, &keys, machine)?;
+    index.close()?;
+    Ok(records)
+}
+
+/// Tells an error that another index mends from one of the journal itself.
+fn of_the_index(error: journal::OpenError) -> Result<String, journal::OpenError> {
+    match error {
+        journal::OpenError::CheckpointUnknown { .. } => Ok(error.to_string()),
+        journal::OpenError::Replay(why) if why.is::<IndexError>() => Ok(why.to_string()),
+        journal::OpenError::Replay(_) | journal::OpenError::Damaged { .. } | journal::OpenError::Disk(_) => Err(error),
+    }
 }
 
 /// Replays the journal after what the index knows, into the index, in bounded batches with their own checkpoints.
@@ -249,41 +273,18 @@ fn catch_up(
         None => 0,
     };
     let mut read = 0;
-    let mut pending: Option<Pending> = None;
-    let mut waiting: Vec<Follow> = vec![];
+    let mut replay = Replay::new(index, keys);
     let settings = Settings { segment_bytes_max: machine.journal_segment_bytes_max, new_epoch: epoch };
     let (journal, opened) = FileJournal::open(disk, settings, known, &mut |replayed| {
-        match replayed {
-            Replayed::Record { place, record } => {
-                let commit = decode_record(keys, &record)?;
-                waiting.push(match &commit {
-                    Some(commit) => Follow::of(record.tenant, record.number, place, record.hash, commit),
-                    None => erased(&record, place),
-                });
-            }
-            Replayed::Group(checkpoint) => {
-                read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
-                machine.progress.reached(read, all.saturating_sub(before));
-                let batch = pending.get_or_insert_with(|| Pending::new(checkpoint));
-                waiting.drain(..).for_each(|follow| batch.add(follow));
-                batch.reach(checkpoint);
-                if let Some(full) = pending.take_if(|pending| pending.is_full()) {
-                    full.write(index, keys)?;
-                }
-            }
+        if let Replayed::Group(checkpoint) = &replayed {
+            read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
+            machine.progress.reached(read, all.saturating_sub(before));
         }
-        Ok(())
+        replay.take(replayed)
     })?;
-    if let Some(rest) = pending {
-        rest.write(index, keys).map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
-    }
+    replay.finish().map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
     machine.progress.reached(all.saturating_sub(before), all.saturating_sub(before));
     Ok((journal, opened.records))
-}
-
-/// A record whose tenant's key was destroyed: only its place is known.
-fn erased(record: &Record, place: journal::Place) -> Follow {
-    Follow { tenant: record.tenant, number: record.number, place, hash: record.hash, writes: vec![], mentions: vec![] }
 }
 
 /// A record of the journal that cannot be read though its key is there.

@@ -1,12 +1,7 @@
 //! What the store's threads do, as steps: the threads run them in loops, a simulation one by one.
 //! Never does anything that the threads do not do.
 
-use super::{
-    Store,
-    behind::{Follower, Loader},
-    journal::FileJournal,
-    writer::Writer,
-};
+use super::{Store, behind::Loader, follower::Follower, journal::FileJournal, writer::Writer};
 use std::{io, thread::JoinHandle, time::Duration};
 
 /// The writer, the index behind it and the loader of tenants, each waiting for its next step.

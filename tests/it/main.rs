@@ -21,6 +21,7 @@ mod founding;
 mod golden;
 mod governance;
 mod index;
+mod index_damage;
 mod input;
 mod introspection;
 mod journal;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A governed project with a bundle, and everything of it that a reader sees.
-async fn something(world: &World) -> String {
+pub async fn something(world: &World) -> String {
     let ann = world.ann();
     let template = world.template("GOVERNED_PROJECT").await;
     let project = ann.create_project(&template, "Kept").await.text("/createGovernedProject/item/id");
@@ -19,7 +19,7 @@ async fn something(world: &World) -> String {
 }
 
 /// Everything that Acme's people see, and its whole history.
-async fn everything(world: &World, project: &str) -> Vec<Value> {
+pub async fn everything(world: &World, project: &str) -> Vec<Value> {
     let mut seen = vec![world.ann().whole(project).await];
     seen.push(json!(world.ann().registry("governedItems", Value::Null).await));
     let query = "query($after: EventCursor) { events(after: $after, first: 100) {

@@ -64,7 +64,9 @@ impl Index {
     pub fn open_empty(directory: &Path, boot: &str) -> Result<Self, IndexError> {
         create_directory(directory)?;
         take_clean_mark(directory)?;
-        match std::fs::remove_dir_all(directory.join(SLED)) {
+        let sled = directory.join(SLED);
+        let removed = if sled.is_dir() { std::fs::remove_dir_all(&sled) } else { std::fs::remove_file(&sled) };
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }

@@ -166,7 +166,7 @@ impl Run {
         if self.trouble {
             // What was made to fail at the start may have come to pass.
             self.trouble = false;
-            if self.store.as_ref().is_some_and(|(store, _)| store.is_impaired()) {
+            if self.store.as_ref().is_some_and(|(store, _)| store.is_stopped()) {
                 return Ok(());
             }
         }

@@ -119,7 +119,7 @@ impl Run {
     }
 
     fn operation(&mut self) -> Result<(), String> {
-        if self.store.as_ref().is_some_and(|(store, _)| store.is_impaired()) && self.chance.one_in(8) {
+        if self.store.as_ref().is_some_and(|(store, _)| store.is_stopped()) && self.chance.one_in(8) {
             return self.end_somehow();
         }
         match self.chance.below(1_000) {
@@ -272,9 +272,12 @@ impl Run {
                 Ok(())
             }
             Fault::Stopped => Ok(()),
-            Fault::Overloaded | Fault::Stopping | Fault::Panicked | Fault::Overtaken | Fault::Unreadable => {
-                Err(format!("no disk leads to {failed:?}: {answers:?}"))
-            }
+            Fault::Overloaded
+            | Fault::Stopping
+            | Fault::Panicked
+            | Fault::Overtaken
+            | Fault::Rebuilding
+            | Fault::Unreadable => Err(format!("no disk leads to {failed:?}: {answers:?}")),
         }
     }
 
