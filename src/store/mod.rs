@@ -8,6 +8,7 @@ mod check;
 pub mod cipher;
 pub mod codec;
 pub mod disk;
+pub mod doctor;
 mod fault;
 mod handle;
 pub mod index;
