@@ -125,6 +125,12 @@ pub const GROUP_COMMANDS_MAX: usize = 512;
 /// The size from which an import ends a group of the journal, in bytes: what is held in memory is bounded.
 pub const IMPORT_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Up to this size a doctor reads the whole journal unasked, in bytes: a few seconds.
+pub const DOCTOR_JOURNAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Below this much free space a doctor warns, in bytes: some days of journal and index.
+pub const FREE_BYTES_WARNED: u64 = 1024 * 1024 * 1024;
+
 /// How many commands of one tenant wait for the writer at most; more are answered with an overload.
 pub const QUEUE_COMMANDS_MAX: usize = 4_096;
 

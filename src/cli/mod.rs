@@ -4,6 +4,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod machine;
@@ -34,6 +35,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Make a data directory from a backup.
     Restore(restore::Arguments),
+    /// Look whether a data directory and its surroundings are as they should be.
+    Doctor(doctor::Arguments),
     /// Write one organisation's whole history to a file, and its key to another.
     Export(export::Arguments),
     /// Bring an organisation from another server.
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Reindex(arguments) => reindex::run(&arguments),

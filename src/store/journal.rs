@@ -16,7 +16,7 @@ pub use format::record_hash;
 pub(super) use format::{RECORD_HEADER_BYTES, decode_record, encode_record, record_length};
 pub use open::{Known, Opened, Settings};
 pub use reader::{JournalReader, ReadError};
-pub use survey::{Survey, segments, survey};
+pub use survey::{Survey, segments, survey, survey_newest};
 pub use walk::{OpenError, Replayed, Unreplayed, length, length_before, verify};
 
 use crate::domain::id::TenantId;

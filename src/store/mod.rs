@@ -9,6 +9,7 @@ pub mod cipher;
 pub mod codec;
 mod current;
 pub mod disk;
+pub mod doctor;
 mod fault;
 mod follower;
 mod handle;

@@ -10,11 +10,13 @@
 
 mod access;
 mod audit;
+mod backup;
 mod client;
 mod command;
 mod demo;
 mod deployment;
 mod desk;
+mod doctor;
 mod event;
 mod fixture;
 mod founding;
@@ -41,6 +43,7 @@ mod situation;
 mod store;
 mod tenant;
 mod tidy;
+mod transfer;
 mod transitions;
 mod walkthrough;
 mod world;

@@ -1,6 +1,6 @@
 //! What the store promises, seen from outside: the index can go, tenants can go, a full run of restarts changes nothing.
 
-use super::{operations::digest, world::World};
+use super::{client::Caller, operations::digest, world::World};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ pub async fn something(world: &World) -> String {
     project
 }
 
-/// Everything that Acme's people see, and its whole history.
-pub async fn everything(world: &World, project: &str) -> Vec<Value> {
-    let mut seen = vec![world.ann().whole(project).await];
-    seen.push(json!(world.ann().registry("governedItems", Value::Null).await));
+/// Everything that a person at Acme sees, and its whole history, page by page, as an auditor reads it.
+pub async fn everything(person: &Caller, auditor: &Caller, project: &str) -> Vec<Value> {
+    let mut seen = vec![person.whole(project).await];
+    seen.push(json!(person.registry("governedItems", Value::Null).await));
     let query = "query($after: EventCursor) { events(after: $after, first: 100) {
         edges { cursor node { kind at actor { name } attribute } } pageInfo { hasNextPage endCursor } } }";
     let mut after = Value::Null;
     loop {
-        let page = world.aud().ask(query, json!({ "after": after })).await;
+        let page = auditor.ask(query, json!({ "after": after })).await;
         seen.push(page.at("/events/edges"));
         after = page.at("/events/pageInfo/endCursor");
         if page.at("/events/pageInfo/hasNextPage") == false {
@@ -39,9 +39,9 @@ pub async fn everything(world: &World, project: &str) -> Vec<Value> {
 async fn without_its_index_the_server_answers_the_same_after_a_restart() {
     let mut world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world, &project).await;
+    let before = everything(&world.ann(), &world.aud(), &project).await;
     world.restart_without_index().await;
-    assert_eq!(before, everything(&world, &project).await);
+    assert_eq!(before, everything(&world.ann(), &world.aud(), &project).await);
     // And it goes on from there.
     let steps = world.ann().step("startStep", &project, "exploration").await;
     steps.done();
@@ -54,7 +54,7 @@ async fn without_its_index_the_server_answers_the_same_after_a_restart() {
 async fn an_idle_organisation_is_let_go_and_comes_back_as_it_was() {
     let world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world, &project).await;
+    let before = everything(&world.ann(), &world.aud(), &project).await;
     // Ten minutes of nothing; the writer looks after a second of idling, once the index has caught up.
     world.clock.advance(601);
     let patience = async {
@@ -63,7 +63,7 @@ async fn an_idle_organisation_is_let_go_and_comes_back_as_it_was() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), patience).await.expect("let go");
-    assert_eq!(before, everything(&world, &project).await);
+    assert_eq!(before, everything(&world.ann(), &world.aud(), &project).await);
     world.end().await;
 }
 

@@ -100,6 +100,11 @@ impl World {
         let prepared = prepared();
         let directory = tempfile::tempdir().unwrap();
         copy(&prepared.directory.path().join("data"), &directory.path().join("data"));
+        Self::over(directory).await
+    }
+
+    /// A world over the `data` in a directory, whatever it holds.
+    pub async fn over(directory: tempfile::TempDir) -> Self {
         let mut world = Self {
             clock: HandClock::new(),
             ids: CountedIds::from(1_000_000),
@@ -152,6 +157,12 @@ impl World {
         stop.send(()).ok();
         served.await.unwrap();
         tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+    }
+
+    /// Stops the server for good; its data stays.
+    pub async fn left(mut self) -> tempfile::TempDir {
+        self.stop().await;
+        self.directory
     }
 
     /// Stops and starts it.

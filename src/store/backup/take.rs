@@ -6,8 +6,8 @@ use super::{BackupError, Held, JOURNAL, MANIFEST, Manifest, Part, VERSION, keyri
 use crate::{
     domain::{id::TenantId, time::Timestamp},
     store::{
-        disk::{Disk, FileDisk, UNFINISHED, create_directory, put_file},
-        journal::{JournalReader, Place, Replayed, Survey, segments, survey},
+        disk::{Disk, FileDisk, UNFINISHED, create_directory, put_file, sync_directory_of},
+        journal::{self, JournalReader, Place, Replayed, Survey, segments, survey},
         keys::Keys,
         lock,
         machine::Progress,
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -51,8 +51,10 @@ pub fn take(data: &Path, target: Target<'_>, now: Timestamp, progress: &dyn Prog
         apart(target.backup, keys)?;
     }
     let earlier = earlier(target.backup)?;
+    let own = data.join(JOURNAL);
     let copying = Copying {
-        source: FileDisk::read_only(&data.join(JOURNAL)).map_err(BackupError::file(&data.join(JOURNAL)))?,
+        source: FileDisk::read_only(&own).map_err(BackupError::file(&own))?,
+        data: own,
         backup: target.backup,
         journal: target.backup.join(JOURNAL),
         progress,
@@ -103,6 +105,8 @@ fn earlier(backup: &Path) -> Result<Option<Manifest>, BackupError> {
 
 struct Copying<'a> {
     source: FileDisk,
+    /// The server's journal.
+    data: PathBuf,
     backup: &'a Path,
     journal: PathBuf,
     progress: &'a dyn Progress,
@@ -114,11 +118,14 @@ impl Copying<'_> {
         Ok(listed.into_iter().map(|(_, name)| name).collect())
     }
 
-    /// What an interrupted run left goes; what an earlier backup has and the server has not is another log's.
+    /// What an interrupted run left goes; but an earlier backup that this log does not continue stays as it is.
     fn remove_what_is_not_ours(&self, earlier: Option<&Manifest>, names: &[String]) -> Result<(), BackupError> {
         let known = earlier.map(|earlier| earlier.segments.as_slice()).unwrap_or_default();
         if known.iter().any(|part| !names.contains(&part.name)) {
             return Err(BackupError::OtherLog(self.backup.to_path_buf()));
+        }
+        if let Some(earlier) = earlier {
+            self.continues(earlier)?;
         }
         for entry in std::fs::read_dir(&self.journal).map_err(BackupError::file(&self.journal))? {
             let entry = entry.map_err(BackupError::file(&self.journal))?;
@@ -130,9 +137,21 @@ impl Copying<'_> {
         Ok(())
     }
 
+    /// Checks that the log goes on where the earlier backup ended: its last segment holds the hash of all before it.
+    fn continues(&self, earlier: &Manifest) -> Result<(), BackupError> {
+        let Some(part) = earlier.segments.last() else { return Ok(()) };
+        let path = self.data.join(&part.name);
+        let refused = || BackupError::file(&path);
+        let source = self.source.open(&part.name).map_err(refused())?;
+        let found = read_through(&*source, part.bytes, &mut |_| Ok(())).map_err(refused())?;
+        if found == (part.bytes, part.sha256) { Ok(()) } else { Err(BackupError::OtherLog(self.backup.to_path_buf())) }
+    }
+
     /// Copies the segments that the earlier backup has not got whole; answers how many bytes these were.
     fn segments(&self, earlier: Option<&Manifest>, names: &[String]) -> Result<u64, BackupError> {
-        let known = |name: &str| earlier?.segments.iter().find(|part| part.name == name);
+        let known = earlier.map(|earlier| earlier.segments.as_slice()).unwrap_or_default();
+        // The last segment of the earlier backup may have grown since; those before it never change.
+        let (closed, _) = known.split_at(known.len().saturating_sub(1));
         let mut lengths = vec![];
         for name in names {
             let file = self.source.open(name).map_err(BackupError::file(&self.journal.join(name)))?;
@@ -140,40 +159,36 @@ impl Copying<'_> {
         }
         let all = lengths.iter().map(|(_, length)| length).sum();
         let (mut copied, mut reached) = (0_u64, 0_u64);
-        for (position, (name, length)) in lengths.iter().enumerate() {
-            let is_newest = position + 1 == lengths.len();
-            let held = std::fs::metadata(self.journal.join(name)).map_or(0, |held| held.len());
-            // A segment that another one follows is never written again.
-            let is_whole = known(name).is_some_and(|part| part.bytes == *length && held >= *length);
-            if is_newest || !is_whole {
-                self.segment(name, *length, known(name))?;
-                copied = copied.saturating_add(*length);
+        for (name, length) in lengths {
+            if let Some(part) = closed.iter().find(|part| part.name == *name) {
+                if part.bytes != length {
+                    let what = format!("the segment has {length} bytes and had {} in the earlier backup", part.bytes);
+                    let offset = part.bytes.min(length);
+                    let source = journal::OpenError::Damaged { file: name.clone(), offset, what };
+                    return Err(BackupError::journal(&self.data)(source));
+                }
+            } else {
+                self.segment(name, length)?;
+                copied = copied.saturating_add(length);
             }
-            reached = u64::saturating_add(reached, *length);
+            reached = reached.saturating_add(length);
             self.progress.reached(reached, all);
         }
         Ok(copied)
     }
 
-    /// Copies one segment and puts it in place, unless what the earlier backup has of it is not its beginning.
-    fn segment(&self, name: &str, length: u64, known: Option<&Part>) -> Result<(), BackupError> {
+    /// Copies one segment and puts it in place.
+    fn segment(&self, name: &str, length: u64) -> Result<(), BackupError> {
         let path = self.journal.join(name);
         let refused = || BackupError::file(&path);
         let source = self.source.open(name).map_err(refused())?;
-        if let Some(part) = known {
-            let (bytes, sha256) = read_through(&*source, part.bytes, &mut |_| Ok(())).map_err(refused())?;
-            if (bytes, sha256) != (part.bytes, part.sha256) {
-                return Err(BackupError::OtherLog(self.backup.to_path_buf()));
-            }
-        }
         let unfinished = self.journal.join(format!("{name}{UNFINISHED}"));
         let mut options = OpenOptions::new();
         let mut file =
             options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished).map_err(refused())?;
         read_through(&*source, length, &mut |piece| file.write_all(piece)).map_err(refused())?;
         file.sync_all().map_err(refused())?;
-        std::fs::rename(&unfinished, &path).map_err(refused())?;
-        File::open(&self.journal).and_then(|directory| directory.sync_all()).map_err(refused())
+        std::fs::rename(&unfinished, &path).and_then(|()| sync_directory_of(&path)).map_err(refused())
     }
 
     /// Reads everything that lies in the backup, cuts what is no whole group yet, and tries the keys.

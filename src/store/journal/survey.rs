@@ -29,8 +29,24 @@ pub struct Survey {
 /// # Errors
 /// [`OpenError::Damaged`] names file and offset of the first thing that is wrong.
 pub fn survey(disk: &dyn Disk, seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>) -> Result<Survey, OpenError> {
-    let segments = segment::list(disk)?;
-    let mut walk = Walk::new(BTreeMap::new(), None, seen);
+    follow(disk, &segment::list(disk)?, Walk::new(BTreeMap::new(), None, seen))
+}
+
+/// Reads the newest segment only, and takes its word for what lies before it.
+///
+/// # Errors
+/// As [`survey`].
+pub fn survey_newest(
+    disk: &dyn Disk,
+    seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+) -> Result<Survey, OpenError> {
+    match segment::list(disk)?.last() {
+        Some(newest) => follow(disk, &[*newest], Walk::amid(disk, *newest, seen)?),
+        None => Err(damaged(1, 0, "the journal has no segments")),
+    }
+}
+
+fn follow(disk: &dyn Disk, segments: &[u64], mut walk: Walk<'_>) -> Result<Survey, OpenError> {
     let mut newest = None;
     for first in segments.iter().copied() {
         let (mut cursor, header) = walk.enter(disk, first)?;

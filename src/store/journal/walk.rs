@@ -118,6 +118,8 @@ pub(super) struct Walk<'r> {
     pub(super) heads: BTreeMap<TenantId, Head>,
     pub(super) groups: u64,
     pub(super) records: u64,
+    /// Whether the first record of a tenant is taken as the head that it follows: what lies before is not read.
+    adopts: bool,
     seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
 }
 
@@ -131,7 +133,20 @@ impl<'r> Walk<'r> {
         let begin = SEGMENT_HEADER_BYTES as u64;
         let end = Place { segment: 1, offset: begin };
         let last = from.unwrap_or(Checkpoint { group: 0, hash: Hash::ZERO, begin, end });
-        Self { last, heads, groups: 0, records: 0, seen }
+        Self { last, heads, groups: 0, records: 0, adopts: false, seen }
+    }
+
+    /// Begins in the middle, before this segment, and takes its word for everything before.
+    pub(super) fn amid(
+        disk: &dyn Disk,
+        first: u64,
+        seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+    ) -> Result<Self, OpenError> {
+        let file = disk.open(&segment::name(first))?;
+        let header = segment::header(file.as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
+        let mut walk = Self::new(BTreeMap::new(), None, seen);
+        (walk.last.group, walk.last.hash, walk.adopts) = (first.saturating_sub(1), header.previous, first > 1);
+        Ok(walk)
     }
 
     /// Opens a segment from its beginning: it must continue what has been followed.
@@ -203,7 +218,8 @@ impl<'r> Walk<'r> {
     /// Follows a tenant's chain by one record.
     fn follow(&mut self, record: &Record) -> Result<(), String> {
         let Record { tenant, number, previous, hash, .. } = *record;
-        let head = self.heads.entry(tenant).or_insert(Head::NONE);
+        let begin = Head { number: number.saturating_sub(1), hash: previous };
+        let head = self.heads.entry(tenant).or_insert(if self.adopts { begin } else { Head::NONE });
         let next = head.number.saturating_add(1);
         if number != next {
             return Err(format!("record {number} of tenant {tenant} stands where {next} belongs"));
