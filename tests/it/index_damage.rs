@@ -83,7 +83,7 @@ fn damages(index: &Path) -> Vec<(String, Box<dyn Fn(&Path)>)> {
 async fn however_the_index_is_damaged_the_answers_are_the_same() {
     let mut world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world.ann(), &world.aud(), &project).await;
+    let before = everything(&world, &project).await;
     world.stop().await;
     let (index, directory) = (world.data().join("index"), tempfile::tempdir().unwrap());
     let kept = directory.path().join("index");
@@ -109,7 +109,7 @@ async fn settled(world: &World, project: &str) -> Vec<Value> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    everything(&world.ann(), &world.aud(), project).await
+    everything(world, project).await
 }
 
 /// Writes into the index of a stopped server what no server wrote, under a checkpoint that counts.
@@ -131,7 +131,7 @@ fn forge(data: &Path, forged: impl FnOnce(TenantId, &mut Batch)) {
 async fn a_record_that_cannot_be_read_is_made_good_under_the_running_server() {
     let mut world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world.ann(), &world.aud(), &project).await;
+    let before = everything(&world, &project).await;
     world.stop().await;
     forge(&world.data(), |acme, batch| {
         let id = Uuid::from_u128(7).as_bytes().to_vec();
@@ -139,7 +139,7 @@ async fn a_record_that_cannot_be_read_is_made_good_under_the_running_server() {
     });
     // The start finds nothing wrong; the first who asks waits until the index is another one.
     world.restart().await;
-    assert_eq!(everything(&world.ann(), &world.aud(), &project).await, before);
+    assert_eq!(everything(&world, &project).await, before);
     world.end().await;
 }
 
@@ -147,7 +147,7 @@ async fn a_record_that_cannot_be_read_is_made_good_under_the_running_server() {
 async fn a_place_that_is_wrong_is_made_good_under_the_running_server() {
     let mut world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world.ann(), &world.aud(), &project).await;
+    let before = everything(&world, &project).await;
     world.stop().await;
     forge(&world.data(), |acme, batch| {
         batch.positions.extend((1..=3).map(|number| (acme, number, Place { segment: 1, offset: 100 + number })));
@@ -168,7 +168,7 @@ async fn a_place_that_is_wrong_is_made_good_under_the_running_server() {
 async fn the_index_is_made_anew_by_command() {
     let mut world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world.ann(), &world.aud(), &project).await;
+    let before = everything(&world, &project).await;
     let (code, said) = countersign(&["reindex", "--data-dir", text(&world.data())]).await;
     assert!(code == 1 && said.contains("another server uses the data directory"), "{said}");
     world.stop().await;
@@ -178,7 +178,7 @@ async fn the_index_is_made_anew_by_command() {
     let (code, said) = countersign(&["reindex", "--data-dir", text(&world.data())]).await;
     assert!(code == 0 && said.contains("was made anew from"), "{said}");
     world.restart().await;
-    assert_eq!(everything(&world.ann(), &world.aud(), &project).await, before);
+    assert_eq!(everything(&world, &project).await, before);
     world.end().await;
     let (code, said) = countersign(&["reindex", "--data-dir", "/nowhere/at/all"]).await;
     assert!(code == 1 && said.contains("is no data directory"), "{said}");

@@ -18,8 +18,13 @@ pub async fn something(world: &World) -> String {
     project
 }
 
-/// Everything that a person at Acme sees, and its whole history, page by page, as an auditor reads it.
-pub async fn everything(person: &Caller, auditor: &Caller, project: &str) -> Vec<Value> {
+/// Everything that Acme's people see, and its whole history.
+pub async fn everything(world: &World, project: &str) -> Vec<Value> {
+    everything_seen_by(&world.ann(), &world.aud(), project).await
+}
+
+/// Everything that a person sees, and the organisation's whole history, page by page, as an auditor reads it.
+pub async fn everything_seen_by(person: &Caller, auditor: &Caller, project: &str) -> Vec<Value> {
     let mut seen = vec![person.whole(project).await];
     seen.push(json!(person.registry("governedItems", Value::Null).await));
     let query = "query($after: EventCursor) { events(after: $after, first: 100) {
@@ -39,9 +44,9 @@ pub async fn everything(person: &Caller, auditor: &Caller, project: &str) -> Vec
 async fn without_its_index_the_server_answers_the_same_after_a_restart() {
     let mut world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world.ann(), &world.aud(), &project).await;
+    let before = everything(&world, &project).await;
     world.restart_without_index().await;
-    assert_eq!(before, everything(&world.ann(), &world.aud(), &project).await);
+    assert_eq!(before, everything(&world, &project).await);
     // And it goes on from there.
     let steps = world.ann().step("startStep", &project, "exploration").await;
     steps.done();
@@ -54,7 +59,7 @@ async fn without_its_index_the_server_answers_the_same_after_a_restart() {
 async fn an_idle_organisation_is_let_go_and_comes_back_as_it_was() {
     let world = World::new().await;
     let project = something(&world).await;
-    let before = everything(&world.ann(), &world.aud(), &project).await;
+    let before = everything(&world, &project).await;
     // Ten minutes of nothing; the writer looks after a second of idling, once the index has caught up.
     world.clock.advance(601);
     let patience = async {
@@ -63,7 +68,7 @@ async fn an_idle_organisation_is_let_go_and_comes_back_as_it_was() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), patience).await.expect("let go");
-    assert_eq!(before, everything(&world.ann(), &world.aud(), &project).await);
+    assert_eq!(before, everything(&world, &project).await);
     world.end().await;
 }
 

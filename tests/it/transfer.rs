@@ -4,7 +4,7 @@ use super::{
     client::Caller,
     command::{countersign, text},
     machine::{CountedIds, HandClock, machine},
-    store::{everything, something},
+    store::{everything_seen_by, something},
     world::World,
 };
 use countersign::store::Store;
@@ -53,7 +53,7 @@ async fn key_of(world: &World, name: &'static str) -> String {
 /// What a caller with this key sees, cursors left out: they belong to their log.
 async fn seen(world: &World, (ann, aud): (&str, &str), project: &str) -> (Vec<Value>, Vec<Value>) {
     let caller = |key: &str| -> Caller { world.with_credential("a key", Some(key)) };
-    let mut seen = everything(&caller(ann), &caller(aud), project).await;
+    let mut seen = everything_seen_by(&caller(ann), &caller(aud), project).await;
     let events = seen.split_off(2);
     let events = events.into_iter().flat_map(|page| page.as_array().unwrap().clone());
     (seen, events.map(|mut edge| edge["node"].take()).collect())
