@@ -24,6 +24,7 @@ mod index;
 mod index_damage;
 mod input;
 mod introspection;
+mod isolation;
 mod journal;
 mod journal_damage;
 mod keys;
