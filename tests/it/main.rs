@@ -36,6 +36,7 @@ mod operations;
 mod page;
 mod schema;
 mod session;
+mod sharing;
 mod sign_in;
 mod simulation;
 mod situation;
