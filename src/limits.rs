@@ -11,6 +11,10 @@ pub const JOURNAL_SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Each batch carries its own checkpoint, so that catching up progresses even under a crash loop.
 pub const INDEX_BATCH_COMMITS_MAX: usize = 2_000;
 
+/// How many bytes of values one batch written to the index holds at most, beyond its last group: a
+/// commit may carry a thousand records, and the index needs several times their size while it writes.
+pub const INDEX_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Values above this size are stored in the index in chunks, in bytes: sled moves larger ones to
 /// blob files that it never syncs.
 pub const INDEX_VALUE_BYTES_MAX: usize = 8 * 1024;

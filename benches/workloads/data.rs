@@ -90,14 +90,16 @@ const TOKEN_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// The field that names the reviewers for the business.
 const BUSINESS: &str = "reviewers_business";
 
-/// Builds the data set in a directory, and beside it the list of what is in it.
-pub(crate) async fn build(directory: &Path, size: Size) -> Result<(), Fault> {
+/// Builds the data set in a directory, and beside it the list of what is in it, shortened by `shorten`.
+pub(crate) async fn build(directory: &Path, size: Size, shorten: fn(&mut Organisation)) -> Result<(), Fault> {
     let path = directory.join("data");
     let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine(SEED))).await??;
     let app = App::open(store.clone()).await?;
     let mut tenants = vec![];
     for n in 0..size.tenants {
-        tenants.push(organisation(&app, n, size).await?);
+        let mut organisation = organisation(&app, n, size).await?;
+        shorten(&mut organisation);
+        tenants.push(organisation);
     }
     drop(app);
     tokio::task::spawn_blocking(move || store.close()).await?;

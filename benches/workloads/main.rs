@@ -10,6 +10,7 @@ mod naive;
 mod process;
 mod report;
 mod rows;
+mod scale;
 mod server;
 mod syncs;
 mod workload;
@@ -20,6 +21,7 @@ use load::Requests;
 use machine::{Fault, now};
 use process::Server;
 use report::{Plan, Target, measure};
+use serde::Serialize;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -65,6 +67,17 @@ enum Part {
     /// Serves one until the standard input ends.
     #[command(hide = true)]
     Serve { directory: PathBuf },
+    /// A million items over a thousand organisations: memory, restart, and the rebuilding of the index.
+    Scale(scale::Scale),
+    /// Makes the data set of `scale`.
+    #[command(hide = true)]
+    Makes { directory: PathBuf, tenants: usize, projects: usize },
+    /// Starts over it.
+    #[command(hide = true)]
+    Loads { directory: PathBuf, organisations: usize },
+    /// Rebuilds its index.
+    #[command(hide = true)]
+    Rebuilds { directory: PathBuf },
 }
 
 /// The connections that read.
@@ -77,14 +90,24 @@ const DIFFERENT_REQUESTS: usize = 20_000;
 const MUTATIONS_MAX: usize = 200_000;
 
 fn main() -> Result<(), Fault> {
+    let begun = Instant::now();
     let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Runtime::new;
     match &arguments.part {
         Some(Part::Build { directory, tenants, projects }) => {
             let size = Size { tenants: *tenants, projects: *projects, bundles: 25, users: 50 };
-            tokio::runtime::Runtime::new()?.block_on(data::build(directory, size))?;
+            runtime()?.block_on(data::build(directory, size, |_| {}))?;
             rows::Rows::build(&directory.join("naive"), &data::read(directory)?)
         }
-        Some(Part::Serve { directory }) => tokio::runtime::Runtime::new()?.block_on(server::serve(directory)),
+        Some(Part::Serve { directory }) => runtime()?.block_on(server::serve(directory)),
+        Some(Part::Scale(scale)) => scale::run(scale),
+        Some(Part::Makes { directory, tenants, projects }) => {
+            runtime()?.block_on(scale::makes(directory, *tenants, *projects))
+        }
+        Some(Part::Loads { directory, organisations }) => {
+            said(&runtime()?.block_on(scale::loads(directory, *organisations, begun))?)
+        }
+        Some(Part::Rebuilds { directory }) => said(&runtime()?.block_on(scale::rebuilds(directory))?),
         None => {
             let temporary = tempfile::tempdir()?;
             let directory = arguments.data.as_deref().unwrap_or(temporary.path());
@@ -94,6 +117,12 @@ fn main() -> Result<(), Fault> {
             load.block_on(run(directory, &arguments))
         }
     }
+}
+
+/// Tells the process that started this one what came out.
+fn said(what: &impl Serialize) -> Result<(), Fault> {
+    println!("{}", serde_json::to_string(what)?);
+    Ok(())
 }
 
 /// Builds the data set where there is none, in a process of its own: its memory is gone afterwards.

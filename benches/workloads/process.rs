@@ -56,9 +56,7 @@ impl Server {
 
     /// Its resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64, Fault> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1_024)
+        resident_bytes(&self.child.id().to_string())
     }
 
     /// Ends it as an operator does, and waits until its store is closed.
@@ -67,6 +65,13 @@ impl Server {
         let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
+}
+
+/// The resident memory of a process, in bytes; this one is called `self`.
+pub(crate) fn resident_bytes(process: &str) -> Result<u64, Fault> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1_024)
 }
 
 /// Puts this process on the load's core.

@@ -42,6 +42,11 @@ fn groups(directory: &Path) -> Result<Vec<Group>, Fault> {
     Ok(groups)
 }
 
+/// How many records the journal holds.
+pub(crate) fn records(directory: &Path) -> Result<usize, Fault> {
+    Ok(groups(directory)?.iter().map(|group| group.records).sum())
+}
+
 /// Prints the syncs for each record of some windows.
 pub(crate) fn print(directory: &Path, windows: &[Window]) -> Result<(), Fault> {
     let groups = groups(directory)?;

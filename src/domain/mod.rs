@@ -22,6 +22,7 @@ pub mod receipt;
 pub mod record;
 pub mod refusal;
 pub mod session;
+mod sharing;
 pub mod sign_off;
 pub mod source;
 pub mod state;

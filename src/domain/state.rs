@@ -78,8 +78,12 @@ impl State {
     }
 
     /// Stores what the journal or the index holds; the store alone may call this, everything else drafts.
+    /// A record weighs least when those that it refers to were restored before it.
     pub fn restore(&mut self, write: Write) {
-        self.apply(write);
+        self.apply(match write {
+            Write::Put(record) => Write::Put(self.shared(record)),
+            Write::Remove(kind, uuid) => Write::Remove(kind, uuid),
+        });
         self.moment = next_moment();
     }
 

@@ -4,6 +4,7 @@
 use super::{
     refusal::Refusal,
     sign_off::SignOffStatus,
+    template::StepDefinition,
     text::{FieldKey, StepKey},
 };
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,15 @@ impl Workflow {
     pub fn new(steps: impl IntoIterator<Item = StepKey>) -> Self {
         let steps = steps.into_iter().map(|key| Step { key, status: StepStatus::NotStarted });
         Self { steps: steps.collect() }
+    }
+
+    /// Takes the keys from the steps of the template where they are equal, so that they are kept once.
+    pub(in crate::domain) fn share_keys(&mut self, definitions: &[StepDefinition]) {
+        for step in &mut self.steps {
+            if let Some(definition) = definitions.iter().find(|definition| definition.key == step.key) {
+                step.key = definition.key.clone();
+            }
+        }
     }
 
     /// The steps, in order.

@@ -17,7 +17,7 @@ use crate::{
         id::TenantId,
         state::{State, Write},
     },
-    limits::{INDEX_BATCH_COMMITS_MAX, INDEX_REBUILD_SECONDS_MAX},
+    limits::{INDEX_BATCH_BYTES_MAX, INDEX_BATCH_COMMITS_MAX, INDEX_REBUILD_SECONDS_MAX},
 };
 use std::{
     collections::BTreeMap,
@@ -58,16 +58,19 @@ pub(super) struct Pending {
     heads: BTreeMap<TenantId, Head>,
     batch: Batch,
     commits: usize,
+    /// How many bytes of values were added, those that were overtaken since included.
+    bytes: usize,
 }
 
 impl Pending {
     pub(super) const fn new(checkpoint: Checkpoint) -> Self {
-        Self { values: BTreeMap::new(), heads: BTreeMap::new(), batch: Batch::new(checkpoint), commits: 0 }
+        Self { values: BTreeMap::new(), heads: BTreeMap::new(), batch: Batch::new(checkpoint), commits: 0, bytes: 0 }
     }
 
     pub(super) fn add(&mut self, follow: Follow) {
         let Follow { tenant, number, place, hash, writes, mentions } = follow;
         for write in writes {
+            self.bytes += write.bytes.as_ref().map_or(0, |bytes| bytes.len());
             self.values.insert((tenant, write.kind, write.id), write.bytes.map(serde_bytes::ByteBuf::into_vec));
         }
         self.batch.positions.push((tenant, number, place));
@@ -81,7 +84,7 @@ impl Pending {
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.commits >= INDEX_BATCH_COMMITS_MAX
+        self.commits >= INDEX_BATCH_COMMITS_MAX || self.bytes >= INDEX_BATCH_BYTES_MAX
     }
 
     /// Writes everything as one batch; answers the tenants' heads in the index.

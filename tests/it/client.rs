@@ -28,13 +28,18 @@ pub struct Answer {
 impl Caller {
     /// Sends one operation.
     pub async fn ask(&self, query: &str, variables: Value) -> Answer {
+        self.try_ask(query, variables).await.expect("an answer")
+    }
+
+    /// Sends one operation; nothing where the server went away before it had answered.
+    pub async fn try_ask(&self, query: &str, variables: Value) -> Option<Answer> {
         let request = self.http.post(format!("http://{}/graphql", self.address));
         let request = match &self.credential {
             Some(credential) => request.bearer_auth(credential),
             None => request,
         };
-        let response = request.json(&json!({ "query": query, "variables": variables })).send().await.unwrap();
-        Answer { who: self.name, body: response.json().await.unwrap() }
+        let response = request.json(&json!({ "query": query, "variables": variables })).send().await.ok()?;
+        Some(Answer { who: self.name, body: response.json().await.ok()? })
     }
 
     /// Opens a subscription over a socket of its own.

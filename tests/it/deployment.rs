@@ -65,7 +65,7 @@ fn deployments(desk: &Desk) -> usize {
 }
 
 /// A governed project with two governed bundles, of which nothing is approved.
-fn two_bundles(desk: &mut Desk) -> (Arc<SourceObject>, Arc<SourceObject>) {
+pub(crate) fn two_bundles(desk: &mut Desk) -> (Arc<SourceObject>, Arc<SourceObject>) {
     let item = new_project(desk);
     let fin = FieldValue::List(vec![FieldValue::Person(Person::User(desk.user("fin")))]);
     let fields = vec![FieldChange { key: "final_approvers".to_owned(), value: Some(fin) }];

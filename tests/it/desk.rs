@@ -6,8 +6,9 @@ use countersign::domain::{
     access::{Principal, Stopped, SystemActor, View, Viewer},
     event::Event,
     founding::found,
-    id::{ApiKeyId, Ids, InfrastructureId, ItemId, TemplateId, UserId},
+    id::{ApiKeyId, Ids, InfrastructureId, ItemId, TemplateId, TenantId, UserId},
     item::Item,
+    record::Record,
     source::{Reported, ReportedOriginal, SourceKind},
     state::{Change, State},
     template::{ItemType, TemplateStatus},
@@ -114,6 +115,15 @@ impl Desk {
     pub(crate) fn look<T>(&self, handle: &str, look: impl FnOnce(View<'_>) -> T) -> T {
         let viewer = self.viewer(handle);
         look(View::new(&self.state, &viewer))
+    }
+
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.state.tenant_id()
+    }
+
+    /// Everything that is kept.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.state.records().collect()
     }
 
     /// The present version of an item.
