@@ -11,7 +11,7 @@ use tokio::{
 
 /// A running demo.
 pub struct Demo {
-    pub process: Child,
+    _process: Child,
     hello: Value,
     http: reqwest::Client,
 }
@@ -28,7 +28,7 @@ impl Demo {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let hello = lines.next_line().await.unwrap().expect("a line of JSON once it serves");
-        Self { process, hello: serde_json::from_str(&hello).unwrap(), http: reqwest::Client::new() }
+        Self { _process: process, hello: serde_json::from_str(&hello).unwrap(), http: reqwest::Client::new() }
     }
 
     /// Somebody of Acme: a person or the key of a node.

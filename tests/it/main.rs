@@ -27,7 +27,6 @@ mod introspection;
 mod journal;
 mod journal_damage;
 mod keys;
-mod kill;
 mod lifecycle;
 mod machine;
 mod memory_disk;
