@@ -9,12 +9,14 @@ use crate::{
     store::Machine,
 };
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::{Builder, Uuid, Variant, Version};
 
 /// The machine's wall clock.
@@ -66,17 +68,16 @@ pub(super) fn counting_machine() -> Machine {
     Machine::new(Arc::new(SystemClock), Arc::new(CountedIds(AtomicU64::new(1))))
 }
 
-/// Resolves when the process is asked to end.
-pub(super) async fn asked_to_end() {
-    let interrupted = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
+/// Resolves when the process is asked to end: from this call on, not only once it is waited for.
+///
+/// # Errors
+/// The operating system's, when it takes no handler.
+pub(super) fn asked_to_end() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-        // Without the signal's handler only the keyboard ends the server.
-        Err(_) => drop(interrupted.await),
-    }
+    })
 }

@@ -12,7 +12,7 @@ use crate::{
     http,
     store::{Machine, Store},
 };
-use std::{error::Error, io::Write, net::SocketAddr, path::Path};
+use std::{error::Error, io::Write, net::SocketAddr, path::Path, pin::Pin};
 use tokio::net::TcpListener;
 
 /// A server that listens, and the store under it.
@@ -20,6 +20,7 @@ pub(super) struct Started {
     pub(super) app: App,
     store: Store,
     listener: TcpListener,
+    asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Where it listens.
     pub(super) address: SocketAddr,
 }
@@ -37,15 +38,17 @@ pub(super) async fn start(listen: SocketAddr, data_dir: &Path, machine: Machine)
     })
     .await?;
     let store = store?;
+    // Whoever asks after the first answer, or while the demo signs everyone in, is not to find the default handler.
+    let asked_to_end = Box::pin(asked_to_end()?);
     let app = App::open(store.clone()).await?;
-    Ok(Started { app, store, listener, address })
+    Ok(Started { app, store, listener, asked_to_end, address })
 }
 
 impl Started {
     /// Answers until the process is asked to end, then closes the store.
     pub(super) async fn serve(self, options: http::Options) -> Result<(), Box<dyn Error>> {
-        let Self { app, store, listener, .. } = self;
-        http::serve(listener, Api::new(app), options, asked_to_end()).await?;
+        let Self { app, store, listener, asked_to_end, .. } = self;
+        http::serve(listener, Api::new(app), options, asked_to_end).await?;
         tokio::task::spawn_blocking(move || store.close()).await?;
         Ok(())
     }

@@ -28,18 +28,18 @@ pub struct Answer {
 impl Caller {
     /// Sends one operation.
     pub async fn ask(&self, query: &str, variables: Value) -> Answer {
-        self.try_ask(query, variables).await.expect("an answer")
+        self.try_ask(query, variables).await.unwrap()
     }
 
-    /// Sends one operation; nothing where the server went away before it had answered.
-    pub async fn try_ask(&self, query: &str, variables: Value) -> Option<Answer> {
+    /// Sends one operation to a server that may be gone before it has answered.
+    pub async fn try_ask(&self, query: &str, variables: Value) -> reqwest::Result<Answer> {
         let request = self.http.post(format!("http://{}/graphql", self.address));
         let request = match &self.credential {
             Some(credential) => request.bearer_auth(credential),
             None => request,
         };
-        let response = request.json(&json!({ "query": query, "variables": variables })).send().await.ok()?;
-        Some(Answer { who: self.name, body: response.json().await.ok()? })
+        let response = request.json(&json!({ "query": query, "variables": variables })).send().await?;
+        Ok(Answer { who: self.name, body: response.json().await? })
     }
 
     /// Opens a subscription over a socket of its own.
@@ -68,7 +68,8 @@ impl Caller {
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// A socket of a client.
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn send(socket: &mut Socket, message: Value) {
     socket.send(Message::text(message.to_string())).await.unwrap();
@@ -87,7 +88,8 @@ async fn receive(socket: &mut Socket, patience: Duration) -> Option<Value> {
 
 /// A running subscription.
 pub struct Subscription {
-    socket: Socket,
+    /// Where it runs, for whoever wants to see its end.
+    pub socket: Socket,
     early: Vec<Value>,
 }
 

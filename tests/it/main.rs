@@ -30,7 +30,6 @@ mod isolation;
 mod journal;
 mod journal_damage;
 mod keys;
-mod kill;
 mod lifecycle;
 mod machine;
 mod memory_disk;

@@ -1,0 +1,112 @@
+//! A disk that fills and is grown again, without a restart: writes are refused with STORAGE_FULL, reads and
+//! subscriptions go on, and nothing of what was refused is there.
+
+use super::{
+    Came, Plan,
+    ledger::Ledger,
+    load::{self, LAST, Load},
+    mount::{self, Mount},
+    sandbox,
+    server::Server,
+};
+use serde_json::json;
+use std::{ffi::OsStr, sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+const ROUNDS: usize = 2;
+
+/// More than six megabytes hold, of each client.
+const BUNDLES_MAX: usize = 2_000;
+
+/// How long a server may need to find that its disk has room again.
+const RECOVERY_MAX: Duration = Duration::from_secs(30);
+
+pub async fn full_disk(plan: Plan) -> Came {
+    if !sandbox::exists() {
+        return Came::Ignored("it needs root, and a mount namespace of its own".to_owned());
+    }
+    let (rounds, mut random, mut came) = (plan.rounds_or(ROUNDS), plan.random(), Came::Held);
+    for round in 0..rounds {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = ["-t", "tmpfs", "-o", "size=6m", "tmpfs"].map(OsStr::new);
+        let disk = match Mount::new(&mounted, &directory.path().join("disk")) {
+            Ok(disk) => disk,
+            Err(why) => return Came::Ignored(why),
+        };
+        if let Err(why) = fill_and_grow(&disk, random.u64(..), &format!("seed {}, round {round}", plan.seed)).await {
+            came = Came::Ignored(why);
+        }
+    }
+    came
+}
+
+async fn fill_and_grow(disk: &Mount, seed: u64, when: &str) -> Result<(), String> {
+    let data = disk.path().join("data");
+    let (server, people) = Server::demo(&data).await;
+    load::govern_project(&server, &people).await.unwrap();
+    let (server, ledger) = (Arc::new(server), Ledger::default());
+    let auditor = server.caller(&people, "aud");
+    let decided = "subscription { events(filter: { kinds: [DECIDED] }) { cursor node { kind } } }";
+    let mut subscription = auditor.subscribe(decided, json!({})).await;
+
+    let load =
+        Load { clients: 8, name: "full".into(), bundles: BUNDLES_MAX, batches: BUNDLES_MAX, text_max: 19_000, seed };
+    let met = load::start(&server, &people, &ledger, &load).met().await;
+    assert!(met.len() == 9 && met.iter().all(|met| met.starts_with("STORAGE_FULL")), "{when}: {met:?}");
+    let full = ledger.acknowledged();
+    ledger.check(&server, &people, &format!("{when}, while the disk is full")).await;
+    let heard = subscription.rest().await.len();
+    assert_eq!(heard, approved(&ledger), "{when}: the subscriber heard something else than was decided");
+    let said = server.readiness().await;
+
+    mount::run("mount", ["-o".as_ref(), "remount,size=64m".as_ref(), disk.path().as_os_str()]).unwrap();
+    let load = Load { name: "grown".into(), bundles: 5, batches: 5, ..load };
+    let met = load::start(&server, &people, &ledger, &load).met().await;
+    assert_eq!(met, Vec::<String>::new(), "{when}: writing does not go on");
+    ledger.check(&server, &people, &format!("{when}, after the disk was grown")).await;
+    assert_eq!(heard + subscription.rest().await.len(), approved(&ledger), "{when}: the subscription did not go on");
+    let recovered = recovered(&server).await;
+    if recovered.is_ok() {
+        history_is_read(&server, &people, when).await;
+    }
+    println!(
+        "full_disk: {when}: full after {full} commands (/readyz {said:?}); grown: {} more; ready again after {recovered:?}",
+        ledger.acknowledged() - full
+    );
+    let server = Arc::into_inner(server).unwrap();
+    server.kill().await;
+    let server = Server::serve(&data).await;
+    ledger.check(&server, &people, &format!("{when}, after a restart")).await;
+    server.stop().await;
+    assert_eq!(countersign::store::check(&data).unwrap().problems, Vec::<String>::new());
+    recovered.map(drop)
+}
+
+/// How long it takes until the server says that it is ready. One whose index waits for a restart says so: everything
+/// else held, and this machine's run is counted as ignored until the index comes back by itself.
+async fn recovered(server: &Server) -> Result<Duration, String> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match server.readiness().await {
+            Some((200, _)) => return Ok(waited),
+            Some((503, why)) if why.contains("restart the server") => {
+                return Err(format!("the disk has room again, and /readyz still says: {}", why.trim()));
+            }
+            other => assert!(waited < RECOVERY_MAX, "it does not recover: {other:?} {}", server.said()),
+        }
+        sleep(Duration::from_millis(100)).await;
+        waited += Duration::from_millis(100);
+    }
+}
+
+/// How many bundles were decided.
+fn approved(ledger: &Ledger) -> usize {
+    ledger.book().bundles.values().filter(|bundle| bundle.done == LAST).count()
+}
+
+/// The log can be read from its beginning: what lies before memory's newest commits is found by the index.
+async fn history_is_read(server: &Server, people: &super::server::People, when: &str) {
+    let query = "{ events(first: 100) { nodes { kind } } }";
+    let answer = server.caller(people, "aud").ask(query, json!({})).await;
+    assert_eq!(answer.at("/events/nodes").as_array().unwrap().len(), 100, "{when}: the log begins with a gap");
+}
