@@ -133,7 +133,7 @@ pub enum BackupError {
         found: u32,
     },
     /// The earlier backup does not continue into this log.
-    #[error("{} holds a backup of another log, or of this one before a restore; name another directory", .0.display())]
+    #[error("{} holds a backup of another log, or of this one before a restore or before it was compacted; name another directory", .0.display())]
     OtherLog(PathBuf),
     /// The directory for the keys holds something else.
     #[error("{} holds other files than the keys of this server; name another directory for the keys", .0.display())]

@@ -2,16 +2,18 @@
 //! Never shows a tenant before the index holds the journal's tail.
 
 use super::{
-    behind::{Follow, Follower, Loader, Pending},
+    behind::{Follower, Loader},
     cipher,
     codec::{self, Commit},
     disk::Disk,
     index::{Index, IndexError},
-    journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
+    journal::{self, Checkpoint, FileJournal, Head, JournalReader, Known, Record, Replayed, Settings},
     keys::{Keys, KeysError, TenantKey},
     lock::{Lock, LockError},
     machine::Machine,
     queue::Queue,
+    replay::Replay,
+    signing::signing_key,
     slot::Slots,
     steps::Steps,
     writer::{Positioned, Writer},
@@ -47,6 +49,11 @@ pub enum OpenError {
     /// The index can be neither opened nor rebuilt.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The journal's base was not signed with this server's key.
+    #[error(
+        "the journal's base was signed with another key than this data directory's; restore `keys` and `journal` from one backup"
+    )]
+    ForeignBase,
     /// The file system refused.
     #[error("the data directory cannot be used: {0}")]
     File(#[from] io::Error),
@@ -66,6 +73,8 @@ pub(super) struct Inner {
     pub(super) queue: Arc<Queue>,
     pub(super) index: Arc<Index>,
     pub(super) reader: JournalReader,
+    /// The number of the newest record that was cut, of every tenant that has one.
+    pub(super) begins_behind: BTreeMap<TenantId, u64>,
     pub(super) keys: Arc<Keys>,
     pub(super) clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -102,7 +111,8 @@ impl Store {
         let lock = Lock::take(directory)?;
         let keys = Arc::new(Keys::open(&directory.join("keys"))?);
         let (journal, index) = open_journal(directory, &keys, machine)?;
-        let heads = journal.heads().iter().map(|(tenant, head)| (*tenant, head.number)).collect();
+        let heads = numbers(journal.heads());
+        let begins_behind = numbers(journal.begins_behind());
         let (reader, epoch) = (journal.reader(), journal.log_epoch());
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
         let (loader, wanted) = mpsc::channel();
@@ -111,6 +121,7 @@ impl Store {
             queue: Arc::default(),
             index: Arc::new(index),
             reader,
+            begins_behind,
             keys,
             clock: Arc::clone(&machine.clock),
             ids: Arc::clone(&machine.ids),
@@ -192,6 +203,10 @@ impl Store {
     }
 }
 
+fn numbers(heads: &BTreeMap<TenantId, Head>) -> BTreeMap<TenantId, u64> {
+    heads.iter().map(|(tenant, head)| (*tenant, head.number)).collect()
+}
+
 /// What is left once every reader is gone: one that was told to stop may need a moment.
 fn last_holder(mut inner: Arc<Inner>) -> Option<Inner> {
     for _ in 0..STORE_CLOSE_MILLISECONDS_MAX {
@@ -205,8 +220,13 @@ fn last_holder(mut inner: Arc<Inner>) -> Option<Inner> {
 }
 
 /// Opens both, and brings the index up to the journal's end.
-fn open_journal(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(FileJournal, Index), OpenError> {
+pub(super) fn open_journal(
+    directory: &Path,
+    keys: &Keys,
+    machine: &Machine,
+) -> Result<(FileJournal, Index), OpenError> {
     let disk = (machine.journal)(&directory.join("journal"))?;
+    check_base(&*disk, keys)?;
     let mut epoch = [0; 16];
     getrandom::fill(&mut epoch).map_err(|_| OpenError::Randomness)?;
     let path = directory.join("index");
@@ -233,10 +253,28 @@ fn open_journal(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(Fil
     Ok((journal, opened.index))
 }
 
+/// The base must be this server's own work: whoever writes another one says what everything was.
+fn check_base(disk: &dyn Disk, keys: &Keys) -> Result<(), OpenError> {
+    let Some(found) = journal::base(disk)? else { return Ok(()) };
+    if found.base.signed_by == signing_key(keys)?.verifying_key().to_bytes() {
+        return Ok(());
+    }
+    Err(OpenError::ForeignBase)
+}
+
+/// Removes the index and makes it anew from the journal.
+pub(super) fn rebuild_index(directory: &Path, keys: &Keys, machine: &Machine) -> Result<Index, OpenError> {
+    let disk = (machine.journal)(&directory.join("journal"))?;
+    let index = Index::open_empty(&directory.join("index"), &machine.boot)?;
+    // The journal is there: no epoch is begun.
+    catch_up(&disk, [0; 16], None, &index, keys, machine)?;
+    Ok(index)
+}
+
 /// Replays the journal after what the index knows, into the index, in bounded batches with their own checkpoints.
 fn catch_up(
     disk: &Arc<dyn Disk>,
-    epoch: [u8; 16],
+    settings: Settings,
     known: Option<Known>,
     index: &Index,
     keys: &Keys,
@@ -249,41 +287,18 @@ fn catch_up(
         None => 0,
     };
     let mut read = 0;
-    let mut pending: Option<Pending> = None;
-    let mut waiting: Vec<Follow> = vec![];
+    let mut replay = Replay::new(index, keys);
     let settings = Settings { segment_bytes_max: machine.journal_segment_bytes_max, new_epoch: epoch };
     let (journal, opened) = FileJournal::open(disk, settings, known, &mut |replayed| {
-        match replayed {
-            Replayed::Record { place, record } => {
-                let commit = decode_record(keys, &record)?;
-                waiting.push(match &commit {
-                    Some(commit) => Follow::of(record.tenant, record.number, place, record.hash, commit),
-                    None => erased(&record, place),
-                });
-            }
-            Replayed::Group(checkpoint) => {
-                read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
-                machine.progress.reached(read, all.saturating_sub(before));
-                let batch = pending.get_or_insert_with(|| Pending::new(checkpoint));
-                waiting.drain(..).for_each(|follow| batch.add(follow));
-                batch.reach(checkpoint);
-                if let Some(full) = pending.take_if(|pending| pending.is_full()) {
-                    full.write(index, keys)?;
-                }
-            }
+        if let Replayed::Group(checkpoint) = &replayed {
+            read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
+            machine.progress.reached(read, all.saturating_sub(before));
         }
-        Ok(())
+        replay.take(replayed)
     })?;
-    if let Some(rest) = pending {
-        rest.write(index, keys).map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
-    }
+    replay.finish().map_err(|error| journal::OpenError::Replay(Box::new(error)))?;
     machine.progress.reached(all.saturating_sub(before), all.saturating_sub(before));
     Ok((journal, opened.records))
-}
-
-/// A record whose tenant's key was destroyed: only its place is known.
-fn erased(record: &Record, place: journal::Place) -> Follow {
-    Follow { tenant: record.tenant, number: record.number, place, hash: record.hash, writes: vec![], mentions: vec![] }
 }
 
 /// A record of the journal that cannot be read though its key is there.

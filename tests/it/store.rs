@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A governed project with a bundle, and everything of it that a reader sees.
-async fn something(world: &World) -> String {
+pub async fn something(world: &World) -> String {
     let ann = world.ann();
     let template = world.template("GOVERNED_PROJECT").await;
     let project = ann.create_project(&template, "Kept").await.text("/createGovernedProject/item/id");
