@@ -3,6 +3,7 @@
 //! Never cuts what it has not verified, and never removes a segment before the base is durable.
 
 use super::{
+    audit::Tree,
     disk::{Disk, DiskFile, FileDisk, read_up_to},
     index::{Index, IndexError},
     journal::{self, Base, Checkpoint, Draft, Kept, Replayed},
@@ -13,7 +14,10 @@ use super::{
     replay::Replay,
     signing::signing_key,
 };
-use crate::{domain::time::Timestamp, limits::RETENTION_MONTHS_MIN};
+use crate::{
+    domain::{id::TenantId, time::Timestamp},
+    limits::RETENTION_MONTHS_MIN,
+};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -177,12 +181,21 @@ fn write_base(
     let gathering = directory.join(GATHERING);
     let index = Index::open_empty(&gathering, &machine.boot)?;
     let mut replay = Replay::new(&index, keys);
-    journal::verify(disk, last, &mut |replayed| replay.take(replayed))?;
+    let mut trees: BTreeMap<TenantId, Tree> = BTreeMap::new();
+    journal::verify(disk, last, &mut |replayed| {
+        match &replayed {
+            Replayed::Base(base) => trees = Tree::of_base(base),
+            Replayed::Record { record, .. } => trees.entry(record.tenant).or_default().push(record.hash),
+            Replayed::Kept(_) | Replayed::Group(_) => {}
+        }
+        replay.take(replayed)
+    })?;
     replay.finish()?;
     let heads = index.heads()?;
+    let peaks = trees.iter().map(|(tenant, tree)| (*tenant, tree.peaks())).collect();
     let checkpoint = Checkpoint::behind(last.group, last.hash);
     let tenants: Vec<_> = heads.keys().copied().collect();
-    let base = Base { epoch, checkpoint, heads, at, signed_by: key.verifying_key().to_bytes() };
+    let base = Base { epoch, checkpoint, heads, peaks, at, signed_by: key.verifying_key().to_bytes() };
     let mut draft = Draft::begin(disk, base)?;
     for tenant in tenants {
         for (space, id, sealed) in index.load(tenant)? {

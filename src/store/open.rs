@@ -274,7 +274,7 @@ pub(super) fn rebuild_index(directory: &Path, keys: &Keys, machine: &Machine) ->
 /// Replays the journal after what the index knows, into the index, in bounded batches with their own checkpoints.
 fn catch_up(
     disk: &Arc<dyn Disk>,
-    settings: Settings,
+    epoch: [u8; 16],
     known: Option<Known>,
     index: &Index,
     keys: &Keys,

@@ -11,7 +11,9 @@ use countersign::{
     domain::{identity::User, item::Item, sign_off::SignOff, source::SourceObject},
     limits::RETENTION_MONTHS_MIN,
     store::{
-        CompactError, Compacted, Machine, Retention, Store, check, compact,
+        CompactError, Compacted, Machine, Retention, Store, Unwatched,
+        audit::{Audit, AuditError},
+        check, compact,
         disk::{Disk, DiskFile, FileDisk},
     },
 };
@@ -85,6 +87,8 @@ async fn the_state_stays_and_what_is_left_of_history_reads_on() {
     let whole = world.ann().whole(&project).await;
     world.stop().await;
 
+    let audit = Audit::open(&world.data()).unwrap();
+    let signed = audit.checkpoint("2026-03-02T08:00:00Z".to_owned(), &Unwatched).unwrap();
     // Nothing is old enough: nothing is cut.
     let done = compacted(&world.data(), later(HALF_A_YEAR), RETENTION).await.unwrap();
     assert_eq!((done.segments, done.begins_after), (0, None));
@@ -99,6 +103,18 @@ async fn the_state_stays_and_what_is_left_of_history_reads_on() {
     assert_eq!(done.begins_after, Some(BEGINNING));
     assert!(done.index_bytes.1 > 0 && done.journal_bytes.1 > 0, "{done:?}");
     assert_eq!(check(&world.data()).unwrap().problems, Vec::<String>::new());
+    // The log is still the one that was signed before, and what is left of it can be proved under the same roots.
+    audit.verify(Some(&signed), &Unwatched).unwrap();
+    for standing in &signed.tenants {
+        let now = audit.checkpoint(String::new(), &Unwatched).unwrap();
+        let now = now.tenants.iter().find(|now| now.tenant == standing.tenant).unwrap();
+        assert_eq!((now.head, now.root, now.records), (standing.head, standing.root, standing.records));
+        let newest = audit.prove(standing.tenant, standing.records, "2026-03-02T08:00:00Z".to_owned(), &Unwatched);
+        match newest {
+            Ok(proof) => assert!(proof.check(&audit.public_key().unwrap()).is_ok()),
+            Err(refused) => assert!(matches!(refused, AuditError::NotIncluded { .. }), "{refused}"),
+        }
+    }
 
     for from_the_base in [false, true] {
         if from_the_base {

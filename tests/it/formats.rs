@@ -107,6 +107,8 @@ async fn an_index_of_another_format_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let mut demo = Demo::start(&data).await;
+    // Whoever is answered finds a server that listens to signals, too.
+    demo.caller("ann").ask("{ templates { nodes { name } } }", json!({})).await.done();
     demo.stop().await;
     let format_key = [0_u8; 17];
     {

@@ -26,12 +26,14 @@ use uuid::Uuid;
 //   28   8  number of the last group that was cut
 //   36  32  its hash
 //   68   8  time of the newest record that was cut
-//   76   8  number of heads
+//   76   8  length of the heads, in bytes
 //   84   8  length of the values, in bytes
 //   92  32  hash of the values
 //  124  32  Ed25519 public key of the server that cut
 //  156  64  its signature over: "countersign base\n", bytes 0..156, the heads
-//  220      heads, 56 bytes each, by tenant: tenant (16), number (8), hash (32) of its newest record that was cut
+//  220      heads, by tenant: tenant (16), number (8), hash (32) of its newest record that was cut, and the peaks (32
+//           each) of the Merkle tree (RFC 9162) over its records up to that, largest first: one for each bit that is
+//           set in the number
 //           values: tenant (16), kind (1), id (16), length (4), and the bytes that the index holds: ciphertext, whose
 //           first byte is the cipher's version
 
@@ -45,7 +47,6 @@ const VERSION: u32 = 1;
 const SIGNED: &[u8] = b"countersign base\n";
 const HEADER_BYTES: usize = 220;
 const COVERED_BYTES: usize = 156;
-const HEAD_BYTES: usize = 56;
 const VALUE_HEADER_BYTES: usize = 37;
 
 /// How much is read or written at once, in bytes.
@@ -73,6 +74,9 @@ pub struct Base {
     pub checkpoint: Checkpoint,
     /// The newest record that was cut, of every tenant.
     pub heads: BTreeMap<TenantId, Head>,
+    /// For each of them the roots of the perfect trees of the Merkle tree over the tenant's records up to there, the
+    /// largest first: what an audit goes on from.
+    pub peaks: BTreeMap<TenantId, Vec<Hash>>,
     /// When the newest of these was accepted.
     pub at: Timestamp,
     /// The Ed25519 key under which all of this is signed.
@@ -109,7 +113,7 @@ pub fn find(disk: &dyn Disk) -> Result<Option<Found>, OpenError> {
     let read = read_up_to(file.as_ref(), &mut header, 0)?;
     let header = header.get(..read).unwrap_or_default();
     let Fixed { base, heads, values } = Fixed::decode(header)?;
-    let begin = heads.saturating_mul(HEAD_BYTES as u64).saturating_add(HEADER_BYTES as u64);
+    let begin = heads.saturating_add(HEADER_BYTES as u64);
     // Checked before memory is taken: a damaged count may claim anything.
     if begin.checked_add(values.bytes) != Some(file.length()?) {
         return Err(damaged(0, "the base's length is not what its header says"));
@@ -119,15 +123,21 @@ pub fn find(disk: &dyn Disk) -> Result<Option<Found>, OpenError> {
     if !is_signed(header, &bytes) {
         return Err(damaged(0, "the base's header and heads do not match their signature"));
     }
-    let heads = bytes.chunks_exact(HEAD_BYTES).map(decode_head).collect::<Option<_>>();
-    let heads = heads.ok_or_else(|| damaged(HEADER_BYTES as u64, "the base's heads are cut off"))?;
-    Ok(Some(Found { base: Base { heads, ..base }, file, values: Values { begin, ..values } }))
+    let (mut heads, mut peaks, mut fields) = (BTreeMap::new(), BTreeMap::new(), Fields(&bytes));
+    while !fields.0.is_empty() {
+        let head = decode_head(&mut fields);
+        let (tenant, head, roots) = head.ok_or_else(|| damaged(HEADER_BYTES as u64, "the base's heads are cut off"))?;
+        heads.insert(tenant, head);
+        peaks.insert(tenant, roots);
+    }
+    Ok(Some(Found { base: Base { heads, peaks, ..base }, file, values: Values { begin, ..values } }))
 }
 
 /// The header's fields.
 struct Fixed {
-    /// Without its heads.
+    /// Without its heads and peaks.
     base: Base,
+    /// How long they are, in bytes.
     heads: u64,
     /// Without their beginning.
     values: Values,
@@ -154,7 +164,8 @@ impl Fixed {
         let signed_by = fields.take().ok_or_else(short)?;
         fields.take::<64>().ok_or_else(short)?;
         let checkpoint = Checkpoint::behind(group, hash);
-        Ok(Self { base: Base { epoch, checkpoint, heads: BTreeMap::new(), at, signed_by }, heads, values })
+        let base = Base { epoch, checkpoint, heads: BTreeMap::new(), peaks: BTreeMap::new(), at, signed_by };
+        Ok(Self { base, heads, values })
     }
 }
 
@@ -215,6 +226,7 @@ pub struct Draft<'d> {
     disk: &'d dyn Disk,
     file: Arc<dyn DiskFile>,
     base: Base,
+    heads: Vec<u8>,
     digest: Sha256,
     buffer: Vec<u8>,
     begin: u64,
@@ -229,8 +241,9 @@ impl<'d> Draft<'d> {
     pub fn begin(disk: &'d dyn Disk, base: Base) -> io::Result<Self> {
         remove_unfinished(disk)?;
         let file = disk.create(UNFINISHED)?;
-        let begin = (base.heads.len() as u64).saturating_mul(HEAD_BYTES as u64).saturating_add(HEADER_BYTES as u64);
-        Ok(Self { disk, file, base, digest: Sha256::new(), buffer: Vec::new(), begin, end: begin })
+        let heads = encode_heads(&base);
+        let begin = (heads.len() as u64).saturating_add(HEADER_BYTES as u64);
+        Ok(Self { disk, file, base, heads, digest: Sha256::new(), buffer: Vec::new(), begin, end: begin })
     }
 
     /// Adds a record.
@@ -261,8 +274,7 @@ impl<'d> Draft<'d> {
     /// What the disk answers; then the journal begins with this base, or where it began before.
     pub fn finish(mut self, key: &SigningKey) -> io::Result<()> {
         self.write_out()?;
-        let Self { disk, file, base, digest, begin, end, .. } = self;
-        let heads: Vec<u8> = base.heads.iter().flat_map(|(tenant, head)| encode_head(*tenant, *head)).collect();
+        let Self { disk, file, base, heads, digest, begin, end, .. } = self;
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&MAGIC);
         header.extend_from_slice(&VERSION.to_le_bytes());
@@ -270,7 +282,7 @@ impl<'d> Draft<'d> {
         header.extend_from_slice(&base.checkpoint.group.to_le_bytes());
         header.extend_from_slice(&base.checkpoint.hash.bytes());
         header.extend_from_slice(&base.at.milliseconds().to_le_bytes());
-        header.extend_from_slice(&(base.heads.len() as u64).to_le_bytes());
+        header.extend_from_slice(&(heads.len() as u64).to_le_bytes());
         header.extend_from_slice(&end.saturating_sub(begin).to_le_bytes());
         header.extend_from_slice(&digest.finalize());
         header.extend_from_slice(key.verifying_key().as_bytes());
@@ -292,15 +304,24 @@ pub(super) fn remove_unfinished(disk: &dyn Disk) -> io::Result<()> {
     }
 }
 
-fn encode_head(tenant: TenantId, head: Head) -> Vec<u8> {
-    [tenant.uuid().as_bytes().as_slice(), &head.number.to_le_bytes(), &head.hash.bytes()].concat()
+fn encode_heads(base: &Base) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (tenant, head) in &base.heads {
+        bytes.extend_from_slice(tenant.uuid().as_bytes());
+        bytes.extend_from_slice(&head.number.to_le_bytes());
+        bytes.extend_from_slice(&head.hash.bytes());
+        let peaks = base.peaks.get(tenant).into_iter().flatten();
+        peaks.for_each(|peak| bytes.extend_from_slice(&peak.bytes()));
+    }
+    bytes
 }
 
-fn decode_head(bytes: &[u8]) -> Option<(TenantId, Head)> {
-    let mut fields = Fields(bytes);
+fn decode_head(fields: &mut Fields<'_>) -> Option<(TenantId, Head, Vec<Hash>)> {
     let tenant = TenantId::from_uuid(Uuid::from_bytes(fields.take()?));
     let number = u64::from_le_bytes(fields.take()?);
-    Some((tenant, Head { number, hash: Hash::from_bytes(fields.take()?) }))
+    let hash = Hash::from_bytes(fields.take()?);
+    let peaks = (0..number.count_ones()).map(|_| fields.take().map(Hash::from_bytes)).collect::<Option<_>>()?;
+    Some((tenant, Head { number, hash }, peaks))
 }
 
 /// The value at the beginning of these bytes, and its length with its header; none when it is not whole.

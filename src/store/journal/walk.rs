@@ -3,7 +3,7 @@
 
 use super::cursor::Cursor;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, Unread, decode_record};
-use super::{Checkpoint, Hash, Head, Kept, Known, Place, Record, base, segment};
+use super::{Base, Checkpoint, Hash, Head, Kept, Known, Place, Record, base, segment};
 use crate::domain::id::TenantId;
 use crate::store::disk::Disk;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub enum Replayed {
     /// A record as the base holds it, where older history was cut.
     Kept(Kept),
     /// The end of the base: where the chains stood.
-    Base(Known),
+    Base(Base),
     /// A record.
     Record {
         /// Where it lies.
@@ -142,9 +142,8 @@ pub(super) fn replay_base(
     seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
 ) -> Result<Known, OpenError> {
     found.values(&mut |kept| seen(Replayed::Kept(kept)))?;
-    let known = Known { checkpoint: found.base.checkpoint, heads: found.base.heads.clone() };
-    seen(Replayed::Base(known.clone())).map_err(OpenError::Replay)?;
-    Ok(known)
+    seen(Replayed::Base(found.base.clone())).map_err(OpenError::Replay)?;
+    Ok(Known { checkpoint: found.base.checkpoint, heads: found.base.heads.clone() })
 }
 
 /// Both chains, as far as they have been followed.
