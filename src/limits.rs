@@ -194,3 +194,6 @@ pub const EVENT_CHECKPOINT_SECONDS: u64 = 30;
 
 /// How long closing the store waits for its last reader, in milliseconds; without it the next start checks more.
 pub const STORE_CLOSE_MILLISECONDS_MAX: u64 = 2_000;
+
+/// The least history that is kept, in months.
+pub const RETENTION_MONTHS_MIN: u32 = 6;

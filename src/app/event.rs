@@ -165,11 +165,12 @@ impl App {
     /// The gap that a caller's position names.
     ///
     /// # Errors
-    /// `Expired` when the log has no such position.
+    /// `Expired` when the log has no such position, or no longer.
     fn gap(&self, snapshot: &Snapshot, position: LogPosition) -> Result<Gap, EventsError> {
         let epoch = self.store.epoch();
-        if position.epoch != epoch || position.number > snapshot.number() {
-            return Err(EventsError::Expired { earliest: LogPosition::of(epoch, Gap::BEGINNING) });
+        let beginning = Gap::behind(self.store.of(snapshot.viewer()).history().begins_behind());
+        if position.epoch != epoch || position.number > snapshot.number() || position.gap() < beginning {
+            return Err(EventsError::Expired { earliest: LogPosition::of(epoch, beginning) });
         }
         Ok(position.gap())
     }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod compact;
 mod demo;
 mod doctor;
 mod export;
@@ -46,6 +47,8 @@ enum Command {
     /// Check the log, sign where it stands, and prove what is in it; also while the server runs.
     #[command(subcommand)]
     Audit(audit::Arguments),
+    /// Give disk space back: cut old history behind a signed base, and rebuild the index. Stop the server first.
+    Compact(compact::Arguments),
     /// Print the schema as text.
     Schema,
 }
@@ -80,7 +83,6 @@ struct DemoArguments {
 
 /// The exit code for a command line that cannot be understood (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
-
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
@@ -105,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments),
         Command::Reindex(arguments) => reindex::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Compact(arguments) => compact::run(&arguments),
         Command::Schema => {
             print!("{}", crate::graphql::sdl());
             Ok(())

@@ -36,6 +36,16 @@ impl Timestamp {
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000)))
     }
+
+    /// The same day and time of an earlier month in UTC, or that month's last day; saturates at the beginning of time.
+    #[must_use]
+    pub fn months_earlier(self, months: u32) -> Self {
+        let moment = jiff::Timestamp::from_millisecond(self.0).ok();
+        let zoned = moment.map(|moment| moment.to_zoned(jiff::tz::TimeZone::UTC));
+        let span = jiff::Span::new().try_months(months).ok();
+        let earlier = zoned.zip(span).and_then(|(zoned, span)| zoned.checked_sub(span).ok());
+        earlier.map_or(Self(i64::MIN), |earlier| Self(earlier.timestamp().as_millisecond()))
+    }
 }
 
 impl fmt::Display for Timestamp {

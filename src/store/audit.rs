@@ -23,7 +23,7 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
-use tree::Tree;
+pub(super) use tree::Tree;
 
 /// Why the log was not found sound, or not asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,9 @@ pub enum AuditError {
     /// The log is sound by itself, and another one than was signed.
     #[error("the log does not contain the checkpoint: {0}; it was rewritten, or is another one")]
     Rewritten(String),
+    /// The checkpoint was signed before the history that was cut ended.
+    #[error("what the checkpoint says was cut from this log by `compact`; verify it on a backup or with the archive")]
+    Cut,
     /// There is no such entry up to the checkpoint.
     #[error("record {number} of tenant {tenant} is not under the checkpoint's root")]
     NotIncluded {
@@ -128,8 +131,25 @@ impl Audit {
         progress: &dyn Progress,
     ) -> Result<Audited, AuditError> {
         let mut trees: BTreeMap<TenantId, Tree> = BTreeMap::new();
+        let mut before_the_cut = false;
         let (mut wrong, mut met) = (None, checkpoint.is_none_or(|checkpoint| checkpoint.group == 0));
         let audited = self.read(progress, &mut |replayed| match (replayed, checkpoint) {
+            (Replayed::Base(base), Some(checkpoint)) => {
+                trees = Tree::of_base(base);
+                let cut = base.checkpoint;
+                met |= cut.group == checkpoint.group;
+                if met && cut.group == checkpoint.group && cut.hash != checkpoint.hash {
+                    wrong = Some(format!("group {} has another hash", cut.group));
+                }
+                before_the_cut = checkpoint.group < cut.group;
+                for (tenant, tree) in &trees {
+                    let standing = checkpoint.of(*tenant).filter(|standing| standing.records == tree.size());
+                    let head = base.heads.get(tenant).map(|head| head.hash);
+                    if standing.is_some_and(|standing| Some(standing.head) != head || standing.root != tree.root()) {
+                        wrong = Some(format!("record {} of tenant {tenant} has another hash", tree.size()));
+                    }
+                }
+            }
             (Replayed::Record { record, .. }, Some(checkpoint)) => {
                 if let Some(standing) = checkpoint.of(record.tenant).filter(|_| wrong.is_none()) {
                     wrong = follow(trees.entry(record.tenant).or_default(), standing, record);
@@ -141,8 +161,11 @@ impl Audit {
                     wrong = Some(format!("group {} has another hash", group.group));
                 }
             }
-            (Replayed::Record { .. } | Replayed::Group(_), _) => {}
+            (Replayed::Base(_) | Replayed::Kept(_) | Replayed::Record { .. } | Replayed::Group(_), _) => {}
         })?;
+        if before_the_cut {
+            return Err(AuditError::Cut);
+        }
         let short = checkpoint.filter(|_| !met).map(|checkpoint| {
             let last = audited.survey.last.group;
             format!("it ends with group {last}, before group {}", checkpoint.group)
@@ -159,10 +182,10 @@ impl Audit {
     /// As [`Audit::verify`]; `Keys`.
     pub fn checkpoint(&self, at: String, progress: &dyn Progress) -> Result<SignedCheckpoint, AuditError> {
         let mut trees: BTreeMap<TenantId, Tree> = BTreeMap::new();
-        let audited = self.read(progress, &mut |replayed| {
-            if let Replayed::Record { record, .. } = replayed {
-                trees.entry(record.tenant).or_default().push(record.hash);
-            }
+        let audited = self.read(progress, &mut |replayed| match replayed {
+            Replayed::Base(base) => trees = Tree::of_base(base),
+            Replayed::Record { record, .. } => trees.entry(record.tenant).or_default().push(record.hash),
+            Replayed::Kept(_) | Replayed::Group(_) => {}
         })?;
         let Survey { last, epoch, heads, .. } = audited.survey;
         let tenants = trees.into_iter().filter_map(|(tenant, tree)| {
@@ -187,7 +210,11 @@ impl Audit {
         let checkpoint = self.checkpoint(at, progress)?;
         let standing = checkpoint.of(tenant).map_or(0, |standing| standing.records);
         let (mut records, mut wanted): (Vec<Hash>, Option<Record>) = (vec![], None);
+        let mut cut = Tree::default();
         self.read(progress, &mut |replayed| {
+            if let Replayed::Base(base) = replayed {
+                cut = Tree::of_base(base).remove(&tenant).unwrap_or_default();
+            }
             let Replayed::Record { record, .. } = replayed else { return };
             if record.tenant != tenant || record.number > standing {
                 return;
@@ -197,7 +224,7 @@ impl Audit {
                 wanted = Some(record.clone());
             }
         })?;
-        let proof = wanted.and_then(|record| Proof::new(&record, &records, checkpoint));
+        let proof = wanted.and_then(|record| Proof::new(&record, (&cut, &records), checkpoint));
         proof.ok_or(AuditError::NotIncluded { tenant, number })
     }
 

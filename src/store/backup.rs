@@ -133,7 +133,7 @@ pub enum BackupError {
         found: u32,
     },
     /// The earlier backup does not continue into this log.
-    #[error("{} holds a backup that this log does not continue: another server's, or one from before a restore, or of records that this server has lost; name another directory", .0.display())]
+    #[error("{} holds a backup that this log does not continue: another server's, one from before a restore or before the log was compacted, or of records that this server has lost; name another directory", .0.display())]
     OtherLog(PathBuf),
     /// The directory for the keys holds something else.
     #[error("{} holds other files than the keys of this server; name another directory for the keys", .0.display())]

@@ -7,7 +7,7 @@ use super::{
     current::Current,
     fault::Fault,
     index::{Batch, Index, IndexError, Space},
-    journal::{Checkpoint, Hash, Head, Place},
+    journal::{Checkpoint, Hash, Head, Kept, Place},
     keys::Keys,
     queue::{Queue, Work},
     slot::Version,
@@ -79,6 +79,18 @@ impl Pending {
         self.commits += 1;
     }
 
+    /// Adds a record as the journal's base holds it: it lies nowhere else, and is encrypted already.
+    pub(super) fn keep(&mut self, kept: Kept) {
+        let Kept { tenant, kind, id, sealed } = kept;
+        self.batch.values.push((tenant, Space(kind), id.as_bytes().to_vec(), Some(sealed)));
+        self.commits += 1;
+    }
+
+    /// Where the chains stood at the base.
+    pub(super) fn stand_at(&mut self, heads: BTreeMap<TenantId, Head>) {
+        self.heads.extend(heads);
+    }
+
     pub(super) const fn reach(&mut self, checkpoint: Checkpoint) {
         self.batch.checkpoint = checkpoint;
     }
@@ -106,6 +118,12 @@ impl Pending {
 /// What a stored value is, for its encryption: it opens only as that.
 fn context(kind: u8, id: Uuid) -> Vec<u8> {
     [&[kind], id.as_bytes().as_slice()].concat()
+}
+
+/// The bytes of a record as the base or the index holds it; none when its tenant was erased.
+pub(super) fn opened(keys: &Keys, kept: &Kept) -> Result<Option<Vec<u8>>, cipher::NotOpened> {
+    let Some(key) = keys.key(kept.tenant) else { return Ok(None) };
+    cipher::open(&key, kept.tenant, &context(kept.kind, kept.id), &kept.sealed).map(Some)
 }
 
 /// Why a tenant's state could not be read.

@@ -4,7 +4,7 @@
 use super::{
     behind, codec,
     index::Index,
-    journal::{FileJournal, Record, Replayed, Settings},
+    journal::{FileJournal, Kept, Record, Replayed, Settings},
     keys::Keys,
     lock::Lock,
     machine::{OpenDisk, boot_id, file_disk},
@@ -51,8 +51,15 @@ pub fn check_on(directory: &Path, journal: &OpenDisk, boot: &str) -> Result<Chec
     let mut checked = Checked::default();
     let mut tenants: BTreeMap<TenantId, (u64, Contents)> = BTreeMap::new();
     FileJournal::open(disk, Settings::new([0; 16]), None, &mut |replayed| {
-        if let Replayed::Record { record, .. } = replayed {
-            checked.record(&keys, &record, &mut tenants);
+        match replayed {
+            Replayed::Kept(kept) => checked.kept(&keys, &kept, &mut tenants),
+            Replayed::Base(known) => {
+                for (tenant, head) in known.heads {
+                    tenants.entry(tenant).or_default().0 = head.number;
+                }
+            }
+            Replayed::Record { record, .. } => checked.record(&keys, &record, &mut tenants),
+            Replayed::Group(_) => {}
         }
         Ok(())
     })?;
@@ -69,6 +76,16 @@ pub fn check_on(directory: &Path, journal: &OpenDisk, boot: &str) -> Result<Chec
 }
 
 impl Checked {
+    fn kept(&mut self, keys: &Keys, kept: &Kept, tenants: &mut BTreeMap<TenantId, (u64, Contents)>) {
+        match behind::opened(keys, kept) {
+            Ok(Some(bytes)) => {
+                tenants.entry(kept.tenant).or_default().1.insert((kept.kind, kept.id), bytes);
+            }
+            Ok(None) => {}
+            Err(error) => self.problems.push(format!("the base, tenant {}: {error}", kept.tenant)),
+        }
+    }
+
     fn record(&mut self, keys: &Keys, record: &Record, tenants: &mut BTreeMap<TenantId, (u64, Contents)>) {
         self.records += 1;
         let (number, contents) = tenants.entry(record.tenant).or_default();

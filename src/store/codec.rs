@@ -18,11 +18,18 @@ const VERSION: u8 = 1;
 /// Bytes that are not what they should be, or a value that cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The version byte is missing or unknown.
-    #[error("the record has the unknown version {0:?}")]
-    Version(Option<u8>),
+    /// The version byte is unknown: a later version wrote it.
+    #[error(
+        "its encoding has format {0}, and this version knows up to {VERSION}; use the version that wrote it, or a later one"
+    )]
+    Newer(u8),
+    /// There is not even a version byte.
+    #[error("the record is empty")]
+    Empty,
     /// The kind's number is unknown: a later version wrote it.
-    #[error("the record is of the unknown kind {0}")]
+    #[error(
+        "the record is of kind {0}, which this version does not know; use the version that wrote it, or a later one"
+    )]
     Kind(u8),
     /// MessagePack could not be read.
     #[error("the record cannot be read: {0}")]
@@ -93,8 +100,8 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => Ok(rmp_serde::from_slice(rest)?),
-        Some((version, _)) => Err(CodecError::Version(Some(*version))),
-        None => Err(CodecError::Version(None)),
+        Some((version, _)) => Err(CodecError::Newer(*version)),
+        None => Err(CodecError::Empty),
     }
 }
 

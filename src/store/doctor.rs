@@ -186,6 +186,7 @@ fn journal(
                 read = read.saturating_add(group.end.offset.saturating_sub(group.begin));
                 progress.reached(read, all);
             }
+            Replayed::Kept(_) | Replayed::Base(_) => {}
         }
         Ok(())
     };

@@ -147,6 +147,7 @@ impl History {
     /// # Errors
     /// `Unreadable` when the journal or the index cannot be read.
     pub async fn after(&self, number: u64, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
+        let number = number.max(self.begins_behind());
         // The tail is read first: what it does not hold, the index does.
         let tail = self.slot.tail_after(number);
         if tail.first().is_some_and(|first| first.number == number + 1) {
@@ -179,7 +180,9 @@ impl History {
             let older = blocking(move || {
                 let from = Numbers::Before(before.min(begin));
                 let numbers = this.index(|index| index.mentions(this.viewer.tenant(), entity, from, missing));
-                let numbers = numbers?.into_iter();
+                // What was cut may still be named by an index that is older than the cut.
+                let cut = this.begins_behind();
+                let numbers = numbers?.into_iter().filter(|number| *number > cut);
                 numbers.map(|number| this.numbered(number)).collect::<Result<Vec<_>, _>>()
             });
             entries.extend(older.await?);
@@ -196,6 +199,7 @@ impl History {
         let tail = self.slot.tail_after(0);
         let begin = tail.first().map_or(u64::MAX, |first| first.number);
         let mut entries: Vec<Arc<Entry>> = vec![];
+        let number = number.max(self.begins_behind());
         if number.saturating_add(1) < begin {
             let this = self.clone();
             let older = blocking(move || {
@@ -222,6 +226,11 @@ impl History {
         entries.retain(|entry| entry.number < below);
         entries.reverse();
         Ok(entries)
+    }
+
+    /// The number of the newest commit that was cut; 0 while all of history is there.
+    pub fn begins_behind(&self) -> u64 {
+        self.store.inner.begins_behind.get(&self.viewer.tenant()).copied().unwrap_or(0)
     }
 
     /// The number of the newest commit that is visible.

@@ -2,6 +2,7 @@
 //! each tenant. The journal is the truth; everything else the store holds follows from it.
 //! Never knows what a payload means (it is encrypted), and the port never assumes a local file.
 
+mod base;
 mod cursor;
 mod file;
 mod format;
@@ -11,11 +12,13 @@ mod segment;
 mod survey;
 mod walk;
 
+pub use base::{Base, Draft, Found, Kept, find as base};
 pub use file::FileJournal;
 pub use format::record_hash;
 pub(super) use format::{RECORD_HEADER_BYTES, decode_record, encode_record, record_length};
 pub use open::{Known, Opened, Settings};
 pub use reader::{JournalReader, ReadError};
+pub use segment::cut as cut_segments;
 pub use survey::{Survey, segments, survey, survey_newest};
 pub use walk::{OpenError, Replayed, Unreplayed, length, length_before, verify};
 
@@ -113,6 +116,14 @@ pub struct Checkpoint {
     pub begin: u64,
     /// Where it ends.
     pub end: Place,
+}
+
+impl Checkpoint {
+    /// Behind the last group of a segment, wherever that lay: what follows begins the next one.
+    pub(super) const fn behind(group: u64, hash: Hash) -> Self {
+        let begin = format::SEGMENT_HEADER_BYTES as u64;
+        Self { group, hash, begin, end: Place { segment: group.saturating_add(1), offset: begin } }
+    }
 }
 
 /// A SHA-256 digest.

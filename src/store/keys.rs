@@ -19,6 +19,7 @@ use zeroize::{Zeroize, Zeroizing};
 //
 //    0   1  version, 1
 //    1   8  first bytes of the SHA-256 of the rest, so that a damaged key is told from wrong data
+//           (every later format keeps these two)
 //    9      the key: 32 bytes for a tenant, any number for a named secret
 const VERSION: u8 = 1;
 
@@ -46,6 +47,17 @@ pub enum KeysError {
     /// A key file does not hold what was written to it.
     #[error("the key file {} is damaged; restore it from a backup of the keys", .0.display())]
     Damaged(PathBuf),
+    /// A later version wrote the key file.
+    #[error(
+        "the key file {} has format {found}, and this version knows up to {VERSION}; use the version that wrote it, or a later one",
+        path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: u8,
+    },
     /// A secret's name is empty or holds something else than `a-z`, `0-9` and `-`.
     #[error("{0:?} is no name for a secret")]
     Name(String),
@@ -255,10 +267,11 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeysError> {
     };
     let parts = bytes.split_first().and_then(|(version, rest)| {
         let (sum, secret) = rest.split_first_chunk::<8>()?;
-        (*version == VERSION && *sum == checksum(secret)).then_some(secret)
+        (*sum == checksum(secret)).then_some((*version, secret))
     });
     match parts {
-        Some(secret) => Ok(Some(Zeroizing::new(secret.to_vec()))),
+        Some((VERSION, secret)) => Ok(Some(Zeroizing::new(secret.to_vec()))),
+        Some((found, _)) => Err(KeysError::Newer { path: path.to_path_buf(), found }),
         None => Err(KeysError::Damaged(path.to_path_buf())),
     }
 }

@@ -7,6 +7,8 @@ mod behind;
 mod check;
 pub mod cipher;
 pub mod codec;
+mod compact;
+mod compression;
 mod current;
 pub mod disk;
 pub mod doctor;
@@ -29,6 +31,7 @@ mod turn;
 mod writer;
 
 pub use check::{Checked, check, check_on};
+pub use compact::{CompactError, Compacted, Retention, compact};
 pub use fault::{Failed, Fault};
 pub use handle::{Committed, Data, History};
 pub use machine::{Machine, OpenDisk, Progress, Unwatched};

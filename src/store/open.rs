@@ -9,12 +9,13 @@ use super::{
     disk::Disk,
     follower::{Follower, Source},
     index::{Index, IndexError},
-    journal::{self, Checkpoint, FileJournal, JournalReader, Known, Record, Replayed, Settings},
+    journal::{self, Checkpoint, FileJournal, Head, JournalReader, Known, Record, Replayed, Settings},
     keys::{Keys, KeysError, TenantKey},
     lock::{self, Lock, LockError},
     machine::Machine,
     queue::Queue,
     replay::Replay,
+    signing::signing_key,
     slot::Slots,
     steps::Steps,
     writer::{Positioned, Writer},
@@ -49,6 +50,11 @@ pub enum OpenError {
     /// The index can be neither opened nor rebuilt.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The journal's base was not signed with this server's key.
+    #[error(
+        "the journal's base was signed with another key than this data directory's; restore `keys` and `journal` from one backup"
+    )]
+    ForeignBase,
     /// The file system refused.
     #[error("the data directory cannot be used: {0}")]
     File(#[from] io::Error),
@@ -68,6 +74,8 @@ pub(super) struct Inner {
     pub(super) queue: Arc<Queue>,
     pub(super) index: Arc<Current>,
     pub(super) reader: JournalReader,
+    /// The number of the newest record that was cut, of every tenant that has one.
+    pub(super) begins_behind: BTreeMap<TenantId, u64>,
     pub(super) keys: Arc<Keys>,
     pub(super) clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -104,7 +112,8 @@ impl Store {
         let lock = Lock::take(directory)?;
         let keys = Arc::new(Keys::open(&directory.join("keys"))?);
         let (journal, index) = open_journal(directory, &keys, machine)?;
-        let heads = journal.heads().iter().map(|(tenant, head)| (*tenant, head.number)).collect();
+        let heads = numbers(journal.heads());
+        let begins_behind = numbers(journal.begins_behind());
         let (reader, epoch, reached) = (journal.reader(), journal.log_epoch(), journal.position());
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
         let (loader, wanted) = mpsc::channel();
@@ -113,6 +122,7 @@ impl Store {
             queue: Arc::default(),
             index: Arc::new(Current::new(index)),
             reader,
+            begins_behind,
             keys,
             clock: Arc::clone(&machine.clock),
             ids: Arc::clone(&machine.ids),
@@ -200,9 +210,18 @@ impl Store {
     }
 }
 
+fn numbers(heads: &BTreeMap<TenantId, Head>) -> BTreeMap<TenantId, u64> {
+    heads.iter().map(|(tenant, head)| (*tenant, head.number)).collect()
+}
+
 /// Opens both, and brings the index up to the journal's end; an index that fails in that is made anew.
-fn open_journal(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(FileJournal, Index), OpenError> {
+pub(super) fn open_journal(
+    directory: &Path,
+    keys: &Keys,
+    machine: &Machine,
+) -> Result<(FileJournal, Index), OpenError> {
     let disk = (machine.journal)(&directory.join("journal"))?;
+    check_base(&*disk, keys)?;
     let mut epoch = [0; 16];
     getrandom::fill(&mut epoch).map_err(|_| OpenError::Randomness)?;
     let path = directory.join("index");
@@ -240,10 +259,7 @@ pub fn reindex(directory: &Path, machine: &Machine) -> Result<u64, OpenError> {
     lock::look(directory)?;
     let _lock = Lock::take(directory)?;
     let keys = Keys::open(&directory.join("keys"))?;
-    let disk = (machine.journal)(&directory.join("journal"))?;
-    let index = Index::open_empty(&directory.join("index"), &machine.boot)?;
-    // The journal is there: no epoch is begun.
-    let (_, records) = catch_up(&disk, [0; 16], None, &index, &keys, machine)?;
+    let (index, records) = rebuild_index(directory, &keys, machine)?;
     index.close()?;
     Ok(records)
 }
@@ -253,8 +269,30 @@ fn of_the_index(error: journal::OpenError) -> Result<String, journal::OpenError>
     match error {
         journal::OpenError::CheckpointUnknown { .. } => Ok(error.to_string()),
         journal::OpenError::Replay(why) if why.is::<IndexError>() => Ok(why.to_string()),
-        journal::OpenError::Replay(_) | journal::OpenError::Damaged { .. } | journal::OpenError::Disk(_) => Err(error),
+        journal::OpenError::Replay(_)
+        | journal::OpenError::Damaged { .. }
+        | journal::OpenError::Newer { .. }
+        | journal::OpenError::Disk(_) => Err(error),
     }
+}
+
+/// The base must be this server's own work: whoever writes another one says what everything was.
+fn check_base(disk: &dyn Disk, keys: &Keys) -> Result<(), OpenError> {
+    let Some(found) = journal::base(disk)? else { return Ok(()) };
+    if found.base.signed_by == signing_key(keys)?.verifying_key().to_bytes() {
+        return Ok(());
+    }
+    Err(OpenError::ForeignBase)
+}
+
+/// Removes the index and makes it anew from the journal; answers from how many records.
+pub(super) fn rebuild_index(directory: &Path, keys: &Keys, machine: &Machine) -> Result<(Index, u64), OpenError> {
+    let disk = (machine.journal)(&directory.join("journal"))?;
+    check_base(&*disk, keys)?;
+    let index = Index::open_empty(&directory.join("index"), &machine.boot)?;
+    // The journal is there: no epoch is begun.
+    let (_, records) = catch_up(&disk, [0; 16], None, &index, keys, machine)?;
+    Ok((index, records))
 }
 
 /// Replays the journal after what the index knows, into the index, in bounded batches with their own checkpoints.

@@ -5,7 +5,7 @@ use super::{
     behind::{Follow, Pending},
     codec::Commit,
     index::{Index, IndexError},
-    journal::{Place, Record, Replayed, Unreplayed},
+    journal::{Checkpoint, Hash, Place, Record, Replayed, Unreplayed},
     keys::Keys,
     open::decode_record,
 };
@@ -27,6 +27,20 @@ impl<'i> Replay<'i> {
     /// Takes the next of what the journal holds.
     pub(super) fn take(&mut self, replayed: Replayed) -> Result<(), Unreplayed> {
         match replayed {
+            Replayed::Kept(kept) => {
+                // Until the base is whole, an index counts for nothing.
+                let begun = || Pending::new(Checkpoint::behind(0, Hash::ZERO));
+                let pending = self.pending.get_or_insert_with(begun);
+                // Without a key the tenant was erased since.
+                if self.keys.key(kept.tenant).is_some() {
+                    pending.keep(kept);
+                }
+            }
+            Replayed::Base(known) => {
+                let pending = self.pending.get_or_insert_with(|| Pending::new(known.checkpoint));
+                pending.stand_at(known.heads);
+                pending.reach(known.checkpoint);
+            }
             Replayed::Record { place, record } => {
                 let commit = decode_record(self.keys, &record)?;
                 self.waiting.push(follow(&record, place, commit.as_ref()));

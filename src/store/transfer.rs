@@ -61,6 +61,9 @@ pub enum TransferError {
     /// The tenant has no records, or they cannot be read any more.
     #[error("the organisation {0} was erased: there is nothing to export")]
     Erased(TenantId),
+    /// The beginning of its history was cut.
+    #[error("the beginning of this organisation's history was cut by `compact`; move it with `backup` and `restore`")]
+    Cut(TenantId),
     /// A file would be overwritten.
     #[error("{} is there already; name another file", .0.display())]
     Taken(PathBuf),

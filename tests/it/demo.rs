@@ -31,6 +31,15 @@ impl Demo {
         Self { process, hello: serde_json::from_str(&hello).unwrap(), http: reqwest::Client::new() }
     }
 
+    /// Ends it as an operator does, and waits until it has closed its store.
+    pub async fn stop(&mut self) {
+        let id = self.process.id().expect("it runs");
+        let asked = Command::new("kill").args(["-TERM", &id.to_string()]).status().await.unwrap();
+        assert!(asked.success());
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.process.wait()).await;
+        assert!(ended.expect("it ends in time").unwrap().success());
+    }
+
     /// Somebody of Acme: a person or the key of a node.
     pub fn caller(&self, name: &str) -> Caller {
         let acme = &self.hello["organisations"]["acme"];

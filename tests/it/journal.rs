@@ -294,7 +294,7 @@ fn a_replay_that_fails_is_an_error_and_changes_nothing() {
     let settings = Settings::new(EPOCH);
     let opened = FileJournal::open(Arc::new(disk.clone()), settings, None, &mut |seen| match seen {
         Replayed::Record { record, .. } if record.number == 3 => Err("no".into()),
-        Replayed::Record { .. } | Replayed::Group(_) => Ok(()),
+        Replayed::Record { .. } | Replayed::Kept(_) | Replayed::Base(_) | Replayed::Group(_) => Ok(()),
     });
     assert!(matches!(opened.err().unwrap(), OpenError::Replay(_)));
     assert_eq!(open(&disk).unwrap().1.records, 5);

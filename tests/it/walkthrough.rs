@@ -105,10 +105,14 @@ impl Step {
     }
 }
 
+/// Goes through the whole walk-through in a demo that has just begun.
+pub async fn walk(demo: &Demo) {
+    let text = fs::read_to_string(path("fixtures/walkthrough.json")).unwrap();
+    walked(demo, &serde_json::from_str(&text).unwrap()).await;
+}
+
 /// Runs every step; answers what the file would say if it were recorded now.
-async fn walked(written: &Walkthrough) -> Walkthrough {
-    let directory = tempfile::tempdir().unwrap();
-    let demo = Demo::start(&directory.path().join("data")).await;
+async fn walked(demo: &Demo, written: &Walkthrough) -> Walkthrough {
     let (mut answers, mut listening) = (HashMap::new(), vec![]);
     let mut steps = vec![];
     for (n, step) in written.steps.iter().enumerate() {
@@ -149,7 +153,9 @@ fn recording() -> bool {
 async fn each_step_answers_as_written() {
     let text = fs::read_to_string(path("fixtures/walkthrough.json")).unwrap();
     let mut written: Walkthrough = serde_json::from_str(&text).unwrap();
-    let found = walked(&written).await;
+    let directory = tempfile::tempdir().unwrap();
+    let demo = Demo::start(&directory.path().join("data")).await;
+    let found = walked(&demo, &written).await;
     if recording() {
         let found: Json = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
         fs::write(path("fixtures/walkthrough.json"), pretty(&found, 0, 116) + "\n").unwrap();

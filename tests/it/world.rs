@@ -10,7 +10,8 @@ use countersign::{
     domain::identity::User,
     graphql::Api,
     http,
-    store::Store,
+    limits::JOURNAL_SEGMENT_BYTES_MAX,
+    store::{Machine, Store},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -61,6 +62,7 @@ async fn operator(app: &App) -> String {
     app.issue_access_token(PLATFORM, operator, 24 * 60 * 60).await.unwrap().outcome.access_token
 }
 
+/// Copies a directory with all that is in it.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -92,6 +94,8 @@ pub struct World {
     address: Option<String>,
     http: reqwest::Client,
     restarts_between_steps: bool,
+    /// The size at which the journal begins another segment, in bytes.
+    pub segment_bytes_max: u64,
 }
 
 impl World {
@@ -113,8 +117,17 @@ impl World {
             address: None,
             http: reqwest::Client::new(),
             restarts_between_steps: false,
+            segment_bytes_max: JOURNAL_SEGMENT_BYTES_MAX,
         };
         world.start().await;
+        world
+    }
+
+    /// A world whose journal consists of many segments.
+    pub async fn of_small_segments() -> Self {
+        let mut world = Self::new().await;
+        world.segment_bytes_max = 2_048;
+        world.restart().await;
         world
     }
 
@@ -128,8 +141,10 @@ impl World {
         self.directory.path().join("data")
     }
 
-    async fn start(&mut self) {
-        let store = Store::open(&self.data(), &machine(&self.clock, Arc::clone(&self.ids))).unwrap();
+    pub async fn start(&mut self) {
+        let machine = machine(&self.clock, Arc::clone(&self.ids));
+        let machine = Machine { journal_segment_bytes_max: self.segment_bytes_max, ..machine };
+        let store = Store::open(&self.data(), &machine).unwrap();
         let app = App::open(store.clone()).await.unwrap();
         // A restarted server is where it was, so that its callers find it again.
         let listener = TcpListener::bind(self.address.as_deref().unwrap_or("127.0.0.1:0")).await.unwrap();

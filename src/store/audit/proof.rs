@@ -2,7 +2,7 @@
 //! the record as it lies in the journal, and its path in the tenant's tree.
 //! Never shows what the entry says: its payload stays encrypted.
 
-use super::{AuditError, SignedCheckpoint, tree};
+use super::{AuditError, SignedCheckpoint, Tree, tree};
 use crate::{
     domain::{id::TenantId, time::Timestamp},
     store::journal::{Hash, Record, record_hash},
@@ -37,7 +37,7 @@ pub struct Proof {
 
 impl Proof {
     /// The proof for one of a tenant's records, whose hashes up to the checkpoint are these.
-    pub(super) fn new(record: &Record, records: &[Hash], checkpoint: SignedCheckpoint) -> Option<Self> {
+    pub(super) fn new(record: &Record, (cut, records): (&Tree, &[Hash]), checkpoint: SignedCheckpoint) -> Option<Self> {
         Some(Self {
             format: VERSION,
             tenant: record.tenant,
@@ -45,7 +45,7 @@ impl Proof {
             at_milliseconds: record.at.milliseconds(),
             previous: record.previous,
             payload: BASE64.encode(&record.payload),
-            path: tree::path(records, record.number.checked_sub(1)?)?,
+            path: tree::path(cut, records, record.number.checked_sub(1)?)?,
             checkpoint,
         })
     }

@@ -3,8 +3,9 @@
 
 use super::BackupError;
 use crate::domain::id::TenantId;
+use crate::store::behind::opened;
 use crate::store::disk::{create_directory, put_file, sync_directory_of};
-use crate::store::journal::{JournalReader, Place};
+use crate::store::journal::{JournalReader, Kept, Place, Replayed};
 use crate::store::keys::{Keys, is_key_file, is_secret_file};
 use crate::store::open::decode_record;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,19 +78,45 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, BackupError> {
     std::fs::read(path).map(Zeroizing::new).map_err(BackupError::file(path))
 }
 
-/// Tries every key on a record of its tenant; answers the tenants that have one.
+/// One thing to try each tenant's key on: its first record, or else one that the base holds.
+#[derive(Default)]
+pub(super) struct Samples {
+    records: BTreeMap<TenantId, Place>,
+    kept: BTreeMap<TenantId, Kept>,
+}
+
+impl Samples {
+    /// Takes what is the first of its tenant.
+    pub(super) fn take(&mut self, replayed: Replayed) {
+        match replayed {
+            Replayed::Record { place, record } => {
+                self.records.entry(record.tenant).or_insert(place);
+            }
+            Replayed::Kept(kept) => {
+                self.kept.entry(kept.tenant).or_insert(kept);
+            }
+            Replayed::Base(_) | Replayed::Group(_) => {}
+        }
+    }
+}
+
+/// Tries every key on what its tenant has; answers the tenants that have one.
 pub(super) fn tried(
     (keys, directory): (&Keys, &Path),
     (reader, journal): (&JournalReader, &Path),
-    records: &BTreeMap<TenantId, Place>,
+    samples: &Samples,
 ) -> Result<BTreeSet<TenantId>, BackupError> {
     let mut tenants = BTreeSet::new();
-    for (tenant, place) in records {
+    let wrong = |tenant| BackupError::KeyWrong { directory: directory.to_path_buf(), tenant };
+    for (tenant, kept) in &samples.kept {
+        if opened(keys, kept).map_err(|_| wrong(*tenant))?.is_some() {
+            tenants.insert(*tenant);
+        }
+    }
+    for (tenant, place) in &samples.records {
         let unread = |source| BackupError::Record { directory: journal.to_path_buf(), source };
         let record = reader.record(*place).map_err(unread)?;
-        let opened = decode_record(keys, &record);
-        let wrong = |_| BackupError::KeyWrong { directory: directory.to_path_buf(), tenant: *tenant };
-        if opened.map_err(wrong)?.is_some() {
+        if decode_record(keys, &record).map_err(|_| wrong(*tenant))?.is_some() {
             tenants.insert(*tenant);
         }
     }

@@ -13,7 +13,6 @@ use crate::{
     },
 };
 use std::{
-    collections::BTreeMap,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -146,26 +145,22 @@ fn must_be_empty(data: &Path) -> Result<(), BackupError> {
 fn verified(manifest: &Manifest, backup: &Path, directory: &Path, machine: &Machine) -> Result<(), BackupError> {
     let journal = backup.join(JOURNAL);
     let disk = Arc::new(FileDisk::read_only(&journal).map_err(BackupError::file(&journal))?);
-    let mut first: BTreeMap<TenantId, Place> = BTreeMap::new();
+    let mut samples = keyring::Samples::default();
     let (all, mut read) = (manifest.bytes(), 0_u64);
     let end = Place { segment: 0, offset: 0 };
     let until = Checkpoint { group: manifest.group, hash: manifest.hash, begin: 0, end };
     let sound = verify(&*disk, until, &mut |replayed| {
-        match replayed {
-            Replayed::Record { place, record } => {
-                first.entry(record.tenant).or_insert(place);
-            }
-            Replayed::Group(group) => {
-                read = read.saturating_add(group.end.offset.saturating_sub(group.begin));
-                machine.progress.reached(read.min(all), all);
-            }
+        if let Replayed::Group(group) = &replayed {
+            read = read.saturating_add(group.end.offset.saturating_sub(group.begin));
+            machine.progress.reached(read.min(all), all);
         }
+        samples.take(replayed);
         Ok(())
     });
     sound.map_err(BackupError::journal(&journal))?;
     let keys = Keys::look(directory)?;
     let reader = JournalReader::new(Arc::clone(&disk) as Arc<dyn Disk>);
-    let opened = keyring::tried((&keys, directory), (&reader, &journal), &first)?;
+    let opened = keyring::tried((&keys, directory), (&reader, &journal), &samples)?;
     match manifest.tenants.iter().find(|held| held.key && !opened.contains(&held.id)) {
         Some(held) => Err(BackupError::KeyMissing { directory: directory.to_path_buf(), tenant: held.id }),
         None => Ok(()),

@@ -7,14 +7,13 @@ use crate::{
     domain::{id::TenantId, time::Timestamp},
     store::{
         disk::{Disk, FileDisk, UNFINISHED, create_directory, put_file, sync_directory_of},
-        journal::{self, JournalReader, Place, Replayed, Survey, segments, survey},
+        journal::{self, JournalReader, Survey, segments, survey},
         keys::Keys,
         lock,
         machine::Progress,
     },
 };
 use std::{
-    collections::BTreeMap,
     fs::OpenOptions,
     io::Write,
     os::unix::fs::OpenOptionsExt,
@@ -194,16 +193,14 @@ impl Copying<'_> {
     /// Reads everything that lies in the backup, cuts what is no whole group yet, and tries the keys.
     fn verified(&self, keys: &Path, now: Timestamp) -> Result<Manifest, BackupError> {
         let disk = Arc::new(FileDisk::read_only(&self.journal).map_err(BackupError::file(&self.journal))?);
-        let mut first: BTreeMap<TenantId, Place> = BTreeMap::new();
+        let mut samples = keyring::Samples::default();
         let surveyed = survey(&*disk, &mut |replayed| {
-            if let Replayed::Record { place, record } = replayed {
-                first.entry(record.tenant).or_insert(place);
-            }
+            samples.take(replayed);
             Ok(())
         });
         let surveyed = surveyed.map_err(BackupError::journal(&self.journal))?;
         let reader = JournalReader::new(Arc::clone(&disk) as Arc<dyn Disk>);
-        let opened = keyring::tried((&Keys::look(keys)?, keys), (&reader, &self.journal), &first)?;
+        let opened = keyring::tried((&Keys::look(keys)?, keys), (&reader, &self.journal), &samples)?;
         let mut parts = vec![];
         for (number, name) in segments(&*disk).map_err(BackupError::file(&self.journal))? {
             let is_newest = number == surveyed.end.segment;

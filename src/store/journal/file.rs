@@ -22,6 +22,8 @@ pub struct FileJournal {
     pub(super) tail: Place,
     pub(super) last: Checkpoint,
     pub(super) heads: BTreeMap<TenantId, Head>,
+    /// The newest record of every tenant that was cut.
+    pub(super) begins_behind: BTreeMap<TenantId, Head>,
     pub(super) reader: JournalReader,
     pub(super) stopped: bool,
 }
@@ -58,6 +60,11 @@ impl FileJournal {
     /// The newest record of every tenant.
     pub fn heads(&self) -> &BTreeMap<TenantId, Head> {
         &self.heads
+    }
+
+    /// The newest record that was cut, of every tenant that has one: its history begins behind it.
+    pub fn begins_behind(&self) -> &BTreeMap<TenantId, Head> {
+        &self.begins_behind
     }
 
     /// Begins another epoch of this log, in a segment of its own: what a restore does first, so

@@ -22,7 +22,8 @@ use uuid::Uuid;
 //   12  16  log epoch: random, the same in every segment until a restore begins another
 //   28   8  number of the segment's first group
 //   36  32  hash of the group before that; zero when there is none
-//   68  32  hash of bytes 0..68
+//   68  32  hash of bytes 0..68; every later format keeps these bytes and their hash, so that it
+//           can be told from damage
 //
 // Group, 96 bytes and its body
 //    0   8  magic, "CSGROUP\n"
@@ -67,6 +68,15 @@ pub fn record_hash(previous: Hash, tenant: TenantId, number: u64, at: Timestamp,
     Hash::from_bytes(digest.finalize().into())
 }
 
+/// Why a segment's header cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// What is wrong with it.
+    Damaged(&'static str),
+    /// It is sound, and another version wrote it.
+    Newer { found: u32, known: u32 },
+}
+
 /// What stands at the beginning of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
@@ -89,7 +99,13 @@ impl SegmentHeader {
     }
 
     /// Reads a header; the error says what is wrong with it.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unread> {
+        let (header, version) = Self::fields(bytes).map_err(Unread::Damaged)?;
+        if version == VERSION { Ok(header) } else { Err(Unread::Newer { found: version, known: VERSION }) }
+    }
+
+    /// The header and its version.
+    fn fields(bytes: &[u8]) -> Result<(Self, u32), &'static str> {
         let (covered, hash) = bytes.split_at_checked(68).ok_or("the segment's header is cut off")?;
         let mut fields = Fields(covered);
         let short = "the segment's header is cut off";
@@ -106,10 +122,7 @@ impl SegmentHeader {
         if hash_of(&[covered]).bytes() != expected {
             return Err("the segment's header does not match its hash");
         }
-        if version != VERSION {
-            return Err("the segment has a format that this version does not know");
-        }
-        Ok(header)
+        Ok((header, version))
     }
 }
 
@@ -248,10 +261,10 @@ fn hash_of(parts: &[&[u8]]) -> Hash {
 }
 
 /// Takes fields of known length from the front.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (field, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*field)

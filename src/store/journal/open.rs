@@ -4,10 +4,10 @@
 //! Never cuts anything that a whole group follows, or that a checkpoint covers.
 
 use super::cursor::Cursor;
-use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, find_group};
+use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, Unread, find_group};
 use super::segment::{self, NotBegun};
-use super::walk::{OpenError, Replayed, Unreplayed, Walk, damaged};
-use super::{Checkpoint, FileJournal, Hash, Head, JournalReader, Place};
+use super::walk::{OpenError, Replayed, Unreplayed, Walk, damaged, replay_base, unread};
+use super::{Checkpoint, FileJournal, Hash, Head, JournalReader, Place, base};
 use crate::domain::id::TenantId;
 use crate::limits::JOURNAL_SEGMENT_BYTES_MAX;
 use crate::store::disk::Disk;
@@ -65,22 +65,38 @@ impl FileJournal {
     ) -> Result<(Self, Opened), OpenError> {
         segment::remove_unfinished(disk.as_ref())?;
         disk.sync_directory()?;
-        let from = from.filter(|known| known.checkpoint.group > 0);
-        let mut segments = segment::list(disk.as_ref())?;
+        let found = base::find(disk.as_ref())?;
+        let (base, begins_behind) = match &found {
+            Some(found) => (Some(found.base.checkpoint), found.base.heads.clone()),
+            None => (None, BTreeMap::new()),
+        };
+        let from = known_behind(base, from)?;
+        let cut = base.map_or(0, |base| base.group);
+        let mut segments = segment::list_behind(disk.as_ref(), cut)?;
         let unfinished = torn_segment(disk.as_ref(), &mut segments, from.as_ref())?;
         if segments.is_empty() {
             if let Some(Known { checkpoint, .. }) = from {
                 return Err(damaged(checkpoint.end.segment, 0, missing(checkpoint)));
             }
-            if let Some((first, _)) = unfinished.filter(|(first, _)| *first > 1) {
+            let first_group = cut.saturating_add(1);
+            if let Some((first, _)) = unfinished.filter(|(first, _)| *first > first_group) {
                 return Err(damaged(first, 0, "the segments before this one are gone"));
             }
-            begin_first(disk.as_ref(), settings.new_epoch)?;
-            segments.push(1);
+            let epoch = found.as_ref().map_or(settings.new_epoch, |found| found.base.epoch);
+            let previous = base.map_or(Hash::ZERO, |base| base.hash);
+            begin_first(disk.as_ref(), &SegmentHeader { epoch, first_group, previous })?;
+            segments.push(first_group);
         }
-        let (heads, checkpoint) =
-            from.map_or_else(|| (BTreeMap::new(), None), |known| (known.heads, Some(known.checkpoint)));
-        let mut walk = Walk::new(heads, checkpoint, replay);
+        let (mut walk, checkpoint) = match (from, &found) {
+            (Some(known), _) => (Walk::new(known.heads, Some(known.checkpoint), replay), Some(known.checkpoint)),
+            (None, Some(found)) => {
+                let known = replay_base(found, replay)?;
+                (Walk::new(known.heads, Some(known.checkpoint), replay), None)
+            }
+            (None, None) => (Walk::new(BTreeMap::new(), None, replay), None),
+        };
+        // Behind the base the first segment is entered from its beginning.
+        let checkpoint = checkpoint.filter(|known| known.group > cut);
         let mut end = follow(disk.as_ref(), &segments, checkpoint, &mut walk)?;
         let mut bytes_cut = cut_torn_group(&mut end, &walk, unfinished.is_some())?;
         if let Some((first, length)) = unfinished {
@@ -104,10 +120,26 @@ impl FileJournal {
             tail: end.tail,
             last: walk.last,
             heads: walk.heads,
+            begins_behind,
             stopped: false,
         };
         Ok((journal, opened))
     }
+}
+
+/// What the index knows, if the journal still holds what comes behind it: behind the base it does.
+fn known_behind(base: Option<Checkpoint>, from: Option<Known>) -> Result<Option<Known>, OpenError> {
+    let Some(known) = from else { return Ok(None) };
+    let Some(base) = base else { return Ok(Some(known).filter(|known| known.checkpoint.group > 0)) };
+    let group = known.checkpoint.group;
+    if group > base.group {
+        return Ok(Some(known));
+    }
+    if (group, known.checkpoint.hash) == (base.group, base.hash) {
+        // Where that group lay is gone; what follows it begins the first segment.
+        return Ok(Some(Known { checkpoint: base, ..known }));
+    }
+    Err(OpenError::CheckpointUnknown { group })
 }
 
 /// The last segment, and how far it is sound.
@@ -165,8 +197,10 @@ fn torn_segment(
     if length > SEGMENT_HEADER_BYTES as u64 {
         return Ok(None);
     }
-    let Err(what) = segment::header(file.as_ref(), first)? else {
-        return Ok(None);
+    let what = match segment::header(file.as_ref(), first)? {
+        Ok(_) => return Ok(None),
+        Err(Unread::Damaged(what)) => what,
+        Err(newer @ Unread::Newer { .. }) => return Err(unread(first, newer)),
     };
     if from.is_some_and(|known| known.checkpoint.group >= first) {
         return Err(damaged(first, 0, what));
@@ -175,9 +209,8 @@ fn torn_segment(
     Ok(Some((first, length)))
 }
 
-fn begin_first(disk: &dyn Disk, epoch: [u8; 16]) -> Result<(), OpenError> {
-    let header = SegmentHeader { epoch, first_group: 1, previous: Hash::ZERO };
-    match segment::begin(disk, &header) {
+fn begin_first(disk: &dyn Disk, header: &SegmentHeader) -> Result<(), OpenError> {
+    match segment::begin(disk, header) {
         Ok(_) => Ok(()),
         Err(NotBegun::Refused(error) | NotBegun::Unknown(error)) => Err(OpenError::Disk(error)),
     }
@@ -187,7 +220,7 @@ fn begin_first(disk: &dyn Disk, epoch: [u8; 16]) -> Result<(), OpenError> {
 fn resume(disk: &dyn Disk, known: Checkpoint) -> Result<(Cursor, SegmentHeader), OpenError> {
     let Place { segment: first, offset: end } = known.end;
     let mut cursor = Cursor::new(disk.open(&segment::name(first))?)?;
-    let header = segment::header(cursor.file().as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
+    let header = segment::header(cursor.file().as_ref(), first)?.map_err(|why| unread(first, why))?;
     if cursor.length() < end {
         return Err(damaged(first, cursor.length(), missing(known)));
     }

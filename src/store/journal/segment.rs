@@ -1,7 +1,8 @@
 //! Segments as files: their names, how one is begun, and what its header says.
 //! Never looks at groups.
 
-use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, Unread};
+use super::{OpenError, base};
 use crate::store::disk::{Disk, DiskFile, read_up_to};
 use std::io;
 use std::sync::Arc;
@@ -21,20 +22,37 @@ pub(super) fn first_group(file: &str) -> Option<u64> {
     (name(number) == file).then_some(number)
 }
 
-/// Removes what a crash left of a segment that was being begun.
+/// Removes what a crash left of a segment that was being begun, or of a base that was being written.
 pub(super) fn remove_unfinished(disk: &dyn Disk) -> io::Result<()> {
     for file in disk.names()? {
         if file.strip_suffix(UNFINISHED).and_then(first_group).is_some() {
             disk.remove(&file)?;
         }
     }
-    Ok(())
+    base::remove_unfinished(disk)
 }
 
 /// The first group numbers of all segments, ascending.
 pub(super) fn list(disk: &dyn Disk) -> io::Result<Vec<u64>> {
     let mut segments: Vec<u64> = disk.names()?.iter().filter_map(|file| first_group(file)).collect();
     segments.sort_unstable();
+    Ok(segments)
+}
+
+/// The names of the segments that lie before the base, oldest first: what a cut has still to remove.
+///
+/// # Errors
+/// As `base`.
+pub fn cut(disk: &dyn Disk) -> Result<Vec<String>, OpenError> {
+    let Some(found) = base::find(disk)? else { return Ok(vec![]) };
+    let group = found.base.checkpoint.group;
+    Ok(list(disk)?.into_iter().filter(|first| *first <= group).map(name).collect())
+}
+
+/// Those behind a group, up to which the history was cut: a crash may leave some of the others.
+pub(super) fn list_behind(disk: &dyn Disk, group: u64) -> io::Result<Vec<u64>> {
+    let mut segments = list(disk)?;
+    segments.retain(|first| *first > group);
     Ok(segments)
 }
 
@@ -63,11 +81,12 @@ pub(super) fn begin(disk: &dyn Disk, header: &SegmentHeader) -> Result<Arc<dyn D
 }
 
 /// Reads a segment's header; the inner error says what is wrong with it.
-pub(super) fn header(file: &dyn DiskFile, first_group: u64) -> io::Result<Result<SegmentHeader, &'static str>> {
+pub(super) fn header(file: &dyn DiskFile, first_group: u64) -> io::Result<Result<SegmentHeader, Unread>> {
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
     let read = read_up_to(file, &mut bytes, 0)?;
     let header = SegmentHeader::decode(bytes.get(..read).unwrap_or_default());
     Ok(header.and_then(|header| {
-        if header.first_group == first_group { Ok(header) } else { Err("the segment bears the name of another one") }
+        let foreign = Unread::Damaged("the segment bears the name of another one");
+        if header.first_group == first_group { Ok(header) } else { Err(foreign) }
     }))
 }

@@ -3,7 +3,7 @@
 
 use super::format::{SEGMENT_HEADER_BYTES, find_group};
 use super::walk::{OpenError, Replayed, Unreplayed, Walk, damaged};
-use super::{Checkpoint, Head, Place, segment};
+use super::{Checkpoint, Head, Place, base, segment};
 use crate::domain::id::TenantId;
 use crate::store::disk::Disk;
 use std::collections::BTreeMap;
@@ -29,7 +29,8 @@ pub struct Survey {
 /// # Errors
 /// [`OpenError::Damaged`] names file and offset of the first thing that is wrong.
 pub fn survey(disk: &dyn Disk, seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>) -> Result<Survey, OpenError> {
-    follow(disk, &segment::list(disk)?, Walk::new(BTreeMap::new(), None, seen))
+    let (walk, cut) = Walk::begin(disk, seen)?;
+    follow(disk, &segment::list_behind(disk, cut)?, walk)
 }
 
 /// Reads the newest segment only, and takes its word for what lies before it.
@@ -69,10 +70,12 @@ fn follow(disk: &dyn Disk, segments: &[u64], mut walk: Walk<'_>) -> Result<Surve
     Ok(Survey { last: walk.last, end, epoch, heads: walk.heads, records: walk.records })
 }
 
-/// The names of all segments with the number of their first group, in their order.
+/// The names of all segments with the number of their first group, in their order; before them the base, if there is
+/// one, under number 0.
 ///
 /// # Errors
 /// What the disk answers.
 pub fn segments(disk: &dyn Disk) -> std::io::Result<Vec<(u64, String)>> {
-    Ok(segment::list(disk)?.into_iter().map(|first| (first, segment::name(first))).collect())
+    let base = disk.names()?.into_iter().filter(|name| name == base::FILE).map(|name| (0, name));
+    Ok(base.chain(segment::list(disk)?.into_iter().map(|first| (first, segment::name(first)))).collect())
 }

@@ -2,8 +2,8 @@
 //! Never changes a byte: what a bad group means is decided by who walks.
 
 use super::cursor::Cursor;
-use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, decode_record};
-use super::{Checkpoint, Hash, Head, Place, Record, segment};
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, Unread, decode_record};
+use super::{Base, Checkpoint, Hash, Head, Kept, Known, Place, Record, base, segment};
 use crate::domain::id::TenantId;
 use crate::store::disk::Disk;
 use std::collections::BTreeMap;
@@ -13,6 +13,10 @@ use std::io;
 /// What was read and verified, in the order in which it was written.
 #[derive(Debug)]
 pub enum Replayed {
+    /// A record as the base holds it, where older history was cut.
+    Kept(Kept),
+    /// The end of the base: where the chains stood.
+    Base(Base),
     /// A record.
     Record {
         /// Where it lies.
@@ -39,6 +43,18 @@ pub enum OpenError {
         offset: u64,
         /// What is wrong.
         what: String,
+    },
+    /// A later version wrote it. Nothing was changed.
+    #[error(
+        "the journal's file {file} has format {found}, and this version knows up to {known}; use the version that wrote it, or a later one"
+    )]
+    Newer {
+        /// The file's name.
+        file: String,
+        /// Its format.
+        found: u32,
+        /// The newest format that is known.
+        known: u32,
     },
     /// The checkpoint belongs to another log: open again without it.
     #[error("the journal does not know group {group} as the index does")]
@@ -86,9 +102,9 @@ pub fn verify(
     until: Checkpoint,
     seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
 ) -> Result<(), OpenError> {
-    let mut walk = Walk::new(BTreeMap::new(), None, seen);
-    let mut end = Place { segment: 1, offset: 0 };
-    for first in segment::list(disk)? {
+    let (mut walk, cut) = Walk::begin(disk, seen)?;
+    let mut end = walk.last.end;
+    for first in segment::list_behind(disk, cut)? {
         if walk.last.group >= until.group {
             break;
         }
@@ -112,6 +128,24 @@ pub(super) fn damaged(segment: u64, offset: u64, what: impl Into<String>) -> Ope
     OpenError::Damaged { file: segment::name(segment), offset, what: what.into() }
 }
 
+/// What a segment's header means that cannot be used.
+pub(super) fn unread(segment: u64, why: Unread) -> OpenError {
+    match why {
+        Unread::Damaged(what) => damaged(segment, 0, what),
+        Unread::Newer { found, known } => OpenError::Newer { file: segment::name(segment), found, known },
+    }
+}
+
+/// Hands out what a base holds, and answers where the chains stood.
+pub(super) fn replay_base(
+    found: &base::Found,
+    seen: &mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+) -> Result<Known, OpenError> {
+    found.values(&mut |kept| seen(Replayed::Kept(kept)))?;
+    seen(Replayed::Base(found.base.clone())).map_err(OpenError::Replay)?;
+    Ok(Known { checkpoint: found.base.checkpoint, heads: found.base.heads.clone() })
+}
+
 /// Both chains, as far as they have been followed.
 pub(super) struct Walk<'r> {
     pub(super) last: Checkpoint,
@@ -130,9 +164,7 @@ impl<'r> Walk<'r> {
         from: Option<Checkpoint>,
         seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
     ) -> Self {
-        let begin = SEGMENT_HEADER_BYTES as u64;
-        let end = Place { segment: 1, offset: begin };
-        let last = from.unwrap_or(Checkpoint { group: 0, hash: Hash::ZERO, begin, end });
+        let last = from.unwrap_or(Checkpoint::behind(0, Hash::ZERO));
         Self { last, heads, groups: 0, records: 0, adopts: false, seen }
     }
 
@@ -143,16 +175,27 @@ impl<'r> Walk<'r> {
         seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
     ) -> Result<Self, OpenError> {
         let file = disk.open(&segment::name(first))?;
-        let header = segment::header(file.as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
+        let header = segment::header(file.as_ref(), first)?.map_err(|why| unread(first, why))?;
         let mut walk = Self::new(BTreeMap::new(), None, seen);
         (walk.last.group, walk.last.hash, walk.adopts) = (first.saturating_sub(1), header.previous, first > 1);
         Ok(walk)
     }
 
+    /// Begins where the journal does: behind the base, which is handed out, or at the first group. Answers also the
+    /// last group that was cut.
+    pub(super) fn begin(
+        disk: &dyn Disk,
+        seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
+    ) -> Result<(Self, u64), OpenError> {
+        let Some(found) = base::find(disk)? else { return Ok((Self::new(BTreeMap::new(), None, seen), 0)) };
+        let known = replay_base(&found, seen)?;
+        Ok((Self::new(known.heads, Some(known.checkpoint), seen), known.checkpoint.group))
+    }
+
     /// Opens a segment from its beginning: it must continue what has been followed.
     pub(super) fn enter(&self, disk: &dyn Disk, first: u64) -> Result<(Cursor, SegmentHeader), OpenError> {
         let cursor = Cursor::new(disk.open(&segment::name(first))?)?;
-        let header = segment::header(cursor.file().as_ref(), first)?.map_err(|what| damaged(first, 0, what))?;
+        let header = segment::header(cursor.file().as_ref(), first)?.map_err(|why| unread(first, why))?;
         let next = self.last.group.saturating_add(1);
         if first != next {
             let what = format!("the segment begins with group {first}, where {next} belongs");

@@ -3,8 +3,14 @@
 
 use super::{Header, TransferError, follow, read};
 use crate::{
-    domain::{id::TenantId, state::State, time::Timestamp},
+    domain::{
+        id::TenantId,
+        state::{State, Write as Stored},
+        time::Timestamp,
+    },
     store::{
+        behind::opened,
+        codec,
         disk::{Disk, FileDisk, UNFINISHED, sync_directory_of},
         journal::{Replayed, Survey, encode_record, survey, verify},
         keys::Keys,
@@ -13,6 +19,7 @@ use crate::{
     },
 };
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     io::{BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
@@ -25,6 +32,8 @@ pub struct Source {
     keys: Keys,
     survey: Survey,
     directory: State,
+    /// Whose history does not begin at its beginning.
+    cut: BTreeSet<TenantId>,
 }
 
 impl Source {
@@ -38,17 +47,25 @@ impl Source {
         let disk = FileDisk::read_only(&path).map_err(TransferError::file(&path))?;
         let keys = Keys::look(&data.join("keys"))?;
         let mut directory = State::empty(platform);
+        let mut cut = BTreeSet::new();
         let survey = survey(&disk, &mut |replayed| {
-            if let Replayed::Record { record, .. } = replayed
-                && record.tenant == platform
-            {
-                let unread = || TransferError::Directory { number: record.number };
-                let commit = decode_record(&keys, &record)?.ok_or_else(unread)?;
-                follow(&mut directory, commit).map_err(|_| unread())?;
+            match replayed {
+                Replayed::Record { record, .. } if record.tenant == platform => {
+                    let unread = || TransferError::Directory { number: record.number };
+                    let commit = decode_record(&keys, &record)?.ok_or_else(unread)?;
+                    follow(&mut directory, commit).map_err(|_| unread())?;
+                }
+                Replayed::Kept(kept) if kept.tenant == platform => {
+                    let unread = || TransferError::Directory { number: 0 };
+                    let bytes = opened(&keys, &kept)?.ok_or_else(unread)?;
+                    directory.restore(Stored::Put(codec::record(kept.kind, &bytes)?));
+                }
+                Replayed::Base(known) => cut.extend(known.heads.into_keys()),
+                Replayed::Record { .. } | Replayed::Kept(_) | Replayed::Group(_) => {}
             }
             Ok(())
         })?;
-        Ok(Self { disk, keys, survey, directory })
+        Ok(Self { disk, keys, survey, directory, cut })
     }
 
     /// The platform's own state.
@@ -64,6 +81,9 @@ impl Source {
     pub fn export(&self, tenant: TenantId, to: &Path, key_to: &Path, now: Timestamp) -> Result<u64, TransferError> {
         if let Some(taken) = [to, key_to].into_iter().find(|path| path.exists()) {
             return Err(TransferError::Taken(taken.to_path_buf()));
+        }
+        if self.cut.contains(&tenant) {
+            return Err(TransferError::Cut(tenant));
         }
         let head = self.survey.heads.get(&tenant).copied();
         let head = head.filter(|_| self.keys.key(tenant).is_some()).ok_or(TransferError::Erased(tenant))?;

@@ -87,11 +87,15 @@ impl Import {
         let mut epoch = [0; 16];
         getrandom::fill(&mut epoch).map_err(KeysError::Randomness)?;
         let (mut journal, _) = FileJournal::open(disk, Settings::new(epoch), None, &mut |replayed| {
-            if let Replayed::Record { record: Record { tenant: whose, number, hash, .. }, .. } = replayed
-                && whose == tenant
-                && number <= records
-            {
-                held = Held { number, hash };
+            let reached = match replayed {
+                Replayed::Record { record: Record { tenant: whose, number, hash, .. }, .. } if whose == tenant => {
+                    Some(Held { number, hash })
+                }
+                Replayed::Base(known) => known.heads.get(&tenant).map(|&Head { number, hash }| Held { number, hash }),
+                Replayed::Record { .. } | Replayed::Kept(_) | Replayed::Group(_) => None,
+            };
+            if let Some(reached) = reached.filter(|reached| reached.number <= records) {
+                held = reached;
             }
             Ok(())
         })?;
