@@ -271,8 +271,8 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeysError> {
     });
     match parts {
         Some((VERSION, secret)) => Ok(Some(Zeroizing::new(secret.to_vec()))),
-        Some((found, _)) => Err(KeysError::Newer { path: path.to_path_buf(), found }),
-        None => Err(KeysError::Damaged(path.to_path_buf())),
+        Some((found, _)) if found > VERSION => Err(KeysError::Newer { path: path.to_path_buf(), found }),
+        Some(_) | None => Err(KeysError::Damaged(path.to_path_buf())),
     }
 }
 

