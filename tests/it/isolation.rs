@@ -347,7 +347,9 @@ fn unread(before: &[Op], last_reads: &[Op]) -> BTreeSet<u32> {
         before.iter().filter_map(|mop| if let Mop::Append { value, .. } = mop { Some(*value) } else { None }).collect();
     for mop in last {
         if let Mop::Read { value: ReadValue::List(values), .. } = mop {
-            values.iter().for_each(|value| drop(unread.remove(value)));
+            for value in values {
+                unread.remove(&value);
+            }
         }
     }
     unread
