@@ -144,7 +144,7 @@ impl Run {
         let mut again = false;
         loop {
             let actors = Arc::clone(&server.borrow_and_update());
-            if let Ok(answer) = who(&actors).try_ask(query, variables.clone()).await {
+            if let Some(answer) = who(&actors).try_ask(query, variables.clone()).await {
                 return (answer, again);
             }
             again = true;
@@ -347,9 +347,9 @@ fn unread(before: &[Op], last_reads: &[Op]) -> BTreeSet<u32> {
         before.iter().filter_map(|mop| if let Mop::Append { value, .. } = mop { Some(*value) } else { None }).collect();
     for mop in last {
         if let Mop::Read { value: ReadValue::List(values), .. } = mop {
-            values.iter().for_each(|value| {
-                unread.remove(value);
-            });
+            for value in values {
+                unread.remove(&value);
+            }
         }
     }
     unread

@@ -22,10 +22,8 @@ fn records() -> (State, Vec<Record>) {
     let mut desk = Desk::acme();
     two_bundles(&mut desk);
     let mut records: Vec<Record> = desk.records();
-    let other = records.iter_mut().find_map(|record| match record {
-        Record::SignOff(sign_off) => Some(Arc::make_mut(sign_off)),
-        _ => None,
-    });
+    let sign_off = |record| if let Record::SignOff(sign_off) = record { Some(Arc::make_mut(sign_off)) } else { None };
+    let other = records.iter_mut().find_map(sign_off);
     let other = other.expect("a sign-off");
     let mandatory = !other.configuration.mandatory;
     other.configuration = Arc::new(SignOffConfiguration { mandatory, ..(*other.configuration).clone() });
@@ -48,10 +46,8 @@ fn what_is_read_back_is_the_same_and_shares_its_configuration_with_the_template(
     let after: Vec<_> = state.records().map(|record| encoded(&record)).collect();
     assert_eq!(bytes(&after), bytes(&before), "sharing changed what a record says");
 
-    let steps = state.records().filter_map(|record| match record {
-        Record::Template(template) => Some(template.steps.clone()),
-        _ => None,
-    });
+    let steps = |record| if let Record::Template(template) = record { Some(template.steps.clone()) } else { None };
+    let steps = state.records().filter_map(steps);
     let defined: Vec<Arc<SignOffConfiguration>> = steps.flatten().filter_map(|step| step.sign_off).collect();
     let shared = |sign_off: &SignOff| defined.iter().any(|defined| Arc::ptr_eq(defined, &sign_off.configuration));
     let shared: Vec<bool> = sign_offs(&state).iter().map(|sign_off| shared(sign_off)).collect();
