@@ -36,6 +36,7 @@ fn groups(directory: &Path) -> Result<Vec<Group>, Fault> {
             }
             // A group without records only seals.
             Replayed::Group(_) => groups.extend(open.take()),
+            Replayed::Kept(_) | Replayed::Base(_) => {}
         }
         Ok(())
     })?;

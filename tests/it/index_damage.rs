@@ -40,9 +40,12 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
+/// What went wrong, in words, and as it is done to an index.
+type Damage = (String, Box<dyn Fn(&Path)>);
+
 /// The ways in which an index is found after something went wrong.
-fn damages(index: &Path) -> Vec<(String, Box<dyn Fn(&Path)>)> {
-    let mut damages: Vec<(String, Box<dyn Fn(&Path)>)> = vec![];
+fn damages(index: &Path) -> Vec<Damage> {
+    let mut damages: Vec<Damage> = vec![];
     let mut chance = Random::new(20_261_123);
     for path in files(index) {
         let name = path.strip_prefix(index).unwrap().to_owned();

@@ -144,7 +144,7 @@ impl Run {
         let mut again = false;
         loop {
             let actors = Arc::clone(&server.borrow_and_update());
-            if let Some(answer) = who(&actors).try_ask(query, variables.clone()).await {
+            if let Ok(answer) = who(&actors).try_ask(query, variables.clone()).await {
                 return (answer, again);
             }
             again = true;

@@ -22,9 +22,10 @@ fn records() -> (State, Vec<Record>) {
     let mut desk = Desk::acme();
     two_bundles(&mut desk);
     let mut records: Vec<Record> = desk.records();
-    let sign_off = |record| if let Record::SignOff(sign_off) = record { Some(Arc::make_mut(sign_off)) } else { None };
-    let other = records.iter_mut().find_map(sign_off);
-    let other = other.expect("a sign-off");
+    let mut sign_offs = records
+        .iter_mut()
+        .filter_map(|record| if let Record::SignOff(sign_off) = record { Some(Arc::make_mut(sign_off)) } else { None });
+    let other = sign_offs.next().expect("a sign-off");
     let mandatory = !other.configuration.mandatory;
     other.configuration = Arc::new(SignOffConfiguration { mandatory, ..(*other.configuration).clone() });
     (State::empty(desk.tenant()), records)

@@ -141,7 +141,7 @@ impl Tenant {
                     let source = KnownSource { name, description, archived: false };
                     self.sources.insert(key.clone(), source.clone()) != Some(source)
                 });
-                report.fold(false, |some, changed| some || changed)
+                report.fold(false, |some, changed| some | changed)
             }
             Command::Archive { key } => match self.sources.get_mut(key) {
                 Some(source) => !std::mem::replace(&mut source.archived, true),
