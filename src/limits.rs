@@ -93,6 +93,20 @@ pub const STREAM_HEARTBEAT_SECONDS: u64 = 15;
 /// How long a session can be refreshed, in seconds.
 pub const SESSION_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 
+/// How long a refresh token that was just used answers its successor again, in seconds: whoever lost the answer on the
+/// way, or asked from two windows at once, is no thief.
+pub const REFRESH_GRACE_SECONDS: i64 = 10;
+
+/// How many keys that signed access tokens are kept at most, the present one among them.
+pub const TOKEN_KEYS_MAX: usize = 16;
+
+/// The longest credential that is looked at, in bytes; this server's own have a few hundred.
+pub const CREDENTIAL_BYTES_MAX: usize = 4 * 1024;
+
+/// How often at most an open socket asks whether its credential still stands, in milliseconds: soon enough to close
+/// within a second, seldom enough that a busy organisation's every commit does not ask on every socket.
+pub const SOCKET_STANDING_MILLISECONDS: u64 = 250;
+
 /// How long a one-time password link is accepted, in seconds.
 pub const PASSWORD_LINK_LIFETIME_SECONDS: i64 = 60 * 60;
 
@@ -104,6 +118,18 @@ pub const SESSIONS_OF_USER_MAX: usize = 50;
 
 /// How many members one group has at most.
 pub const GROUP_MEMBERS_MAX: usize = 10_000;
+
+/// How deep groups lie in groups at most, the outermost counted.
+pub const GROUP_LEVELS_MAX: usize = 8;
+
+/// How many people one command changes or deletes at most.
+pub const USER_ROWS_MAX: usize = 100;
+
+/// How long an administrator acts as somebody else before he must say so again, in seconds.
+pub const IMPERSONATION_LIFETIME_SECONDS: i64 = 60 * 60;
+
+/// How far ahead the old secret of a rotated key may still end, in seconds: long enough for the slowest roll-out.
+pub const KEY_OVERLAP_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
 
 /// The longest e-mail address, in bytes (RFC 5321).
 pub const EMAIL_BYTES_MAX: usize = 254;

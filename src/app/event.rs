@@ -11,11 +11,10 @@ pub use stream::StreamItem;
 use super::{App, Failed, Fault, RefusedPage};
 use crate::{
     domain::{
-        access::{Denied, Principal, View, Viewer},
+        access::{Principal, View},
         action::Action,
         event::{Event, EventKind},
         id::ItemId,
-        identity::Session,
         time::Timestamp,
     },
     store::{Entry, Snapshot},
@@ -173,22 +172,5 @@ impl App {
             return Err(EventsError::Expired { earliest: LogPosition::of(epoch, beginning) });
         }
         Ok(position.gap())
-    }
-
-    /// The newest version, if the viewer still stands: not disabled, revoked, signed out or expired.
-    ///
-    /// # Errors
-    /// `Unauthenticated`, or a fault.
-    async fn standing(&self, viewer: &Arc<Viewer>) -> Result<Snapshot, Failed> {
-        let snapshot = self.snapshot(viewer).await?;
-        let view = snapshot.view();
-        // What ends by itself ends without a commit.
-        let session = viewer.session().map(|session| view.readable::<Session>(session)).transpose()?;
-        let key = view.caller()?.key.and_then(|key| key.expires_at);
-        let end = session.map(|session| session.expires_at).or(key);
-        if end.is_some_and(|end| end <= self.store.clock().now()) {
-            return Err(Denied::Unauthenticated.into());
-        }
-        Ok(snapshot)
     }
 }

@@ -256,6 +256,7 @@ fn first(administrator: Administrator, makers: Makers<'_>) -> User {
         name: administrator.name,
         email: administrator.email,
         password_hash: None,
+        deleted_at: None,
         standing: Standing::Administrator,
         active: true,
         created_at: makers.now,

@@ -1,14 +1,18 @@
 //! People, groups, source nodes and API keys: what administrators change, and what everyone may know of them.
 //! Never shows a secret twice: a key's credential leaves with the answer that made it.
 
+mod bulk;
+
+pub use bulk::{UserRow, UserRows};
+
 use super::{App, Call, Committed, Failed, Page, PageRequest, RefusedPage, Seen, page::Cursor, token};
 use crate::{
     domain::{
         access::Denied,
-        id::{ApiKeyId, GroupId, UserId},
+        id::{ApiKeyId, GroupId, TenantId, UserId},
         identity::{
-            ApiKey, Group, GroupChange, KeyOwner, NewApiKey, NewGroup, NewSourceNode, NewUser, Scope, SourceNode, User,
-            UserChange, hash_of_secret, same_secret,
+            ApiKey, Group, GroupChange, KeyOwner, KeyRotation, NewApiKey, NewGroup, NewSourceNode, NewUser, Scope,
+            SourceNode, User, UserChange, hash_of_secret, same_secret,
         },
         tenant::Tenant,
         text::Name,
@@ -39,6 +43,16 @@ pub struct MadeKey {
     pub key: Arc<ApiKey>,
     /// The credential; none when a repeated command answers with a key that was made before.
     pub credential: Option<String>,
+}
+
+impl MadeKey {
+    /// A key with its credential; a command that is repeated answers the key of the first time, whose secret nobody
+    /// knows any more.
+    fn shown_once(key: Arc<ApiKey>, tenant: TenantId, secret: [u8; 32]) -> Self {
+        let fresh = same_secret(&key.secret_hash, &hash_of_secret(&secret));
+        let credential = fresh.then(|| token::key_credential(tenant, key.id, secret));
+        Self { key, credential }
+    }
 }
 
 impl App {
@@ -116,12 +130,27 @@ impl App {
             let tenant = turn.view().tenant()?.authorize()?;
             turn.stage(tenant.create_api_key(new, turn.ids(), turn.now())?)
         });
-        Ok(made.await?.map(|key| {
-            // A command that is repeated answers the key of the first time, whose secret nobody knows any more.
-            let fresh = same_secret(&key.secret_hash, &secret_hash);
-            let credential = fresh.then(|| token::key_credential(tenant, key.id, secret));
-            MadeKey { key, credential }
-        }))
+        Ok(made.await?.map(|key| MadeKey::shown_once(key, tenant, secret)))
+    }
+
+    /// Gives an API key another secret; its credential is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// As the rule: `KEY_ENDED`, `EXPIRY_PAST`, `OVERLAP_TOO_LONG`.
+    pub async fn rotate_api_key(
+        &self,
+        call: &Call,
+        id: ApiKeyId,
+        old_until: Option<Timestamp>,
+    ) -> Result<Committed<MadeKey>, Failed> {
+        let tenant = call.viewer.tenant();
+        let secret = token::random::<32>()?;
+        let rotation = KeyRotation { secret_hash: hash_of_secret(&secret), old_until };
+        let made = self.write(call, move |turn| {
+            let key = turn.view().api_key(id)?.authorize()?;
+            turn.stage(key.rotate(rotation, turn.now())?)
+        });
+        Ok(made.await?.map(|key| MadeKey::shown_once(key, tenant, secret)))
     }
 
     /// Ends an API key at once.
@@ -143,6 +172,8 @@ pub struct Me {
     pub tenant: Seen<Tenant>,
     /// The person, or the person whose rights a key carries.
     pub user: Option<Seen<User>>,
+    /// The administrator who acts as the person.
+    pub impersonator: Option<Seen<User>>,
     /// The key, when one asks.
     pub key: Option<Arc<ApiKey>>,
     /// The groups that the person is in, oldest first.
@@ -157,9 +188,10 @@ pub fn me(snapshot: &Snapshot) -> Result<Me, Denied> {
     let caller = snapshot.view().caller()?;
     let user = caller.user_id().and_then(|user| Seen::find(snapshot, user).ok());
     let mut groups: Vec<Seen<Group>> = Seen::all(snapshot, snapshot.view().all::<Group>()).collect();
-    groups.retain(|group| caller.user_id().is_some_and(|user| group.members.contains(&user)));
+    groups.retain(|group| snapshot.view().belongs(group.id));
+    let impersonator = caller.impersonator.and_then(|by| Seen::find(snapshot, by.id).ok());
     let tenant = Seen::find(snapshot, snapshot.viewer().tenant())?;
-    Ok(Me { tenant, user, key: caller.key.cloned(), groups })
+    Ok(Me { tenant, user, impersonator, key: caller.key.cloned(), groups })
 }
 
 impl Seen<User> {
@@ -167,7 +199,7 @@ impl Seen<User> {
     pub fn readable_email(&self) -> Option<&str> {
         let caller = self.view().caller().ok()?;
         let may = caller.administers() || caller.user_id() == Some(self.id);
-        may.then_some(self.email.as_str())
+        may.then_some(self.email.as_str()).filter(|email| !email.is_empty())
     }
 }
 
@@ -194,7 +226,9 @@ fn by_name<T>(name: &Name, id: uuid::Uuid, row: T) -> (Cursor, T) {
 /// See [`RefusedPage`].
 pub fn users(snapshot: &Snapshot, filter: &UserFilter, request: &PageRequest) -> Result<Page<Seen<User>>, RefusedPage> {
     let rows = Seen::all(snapshot, snapshot.view().all::<User>()).filter(|user| {
-        contains(&user.name, filter.text.as_ref()) && filter.active.is_none_or(|active| user.active == active)
+        user.deleted_at.is_none()
+            && contains(&user.name, filter.text.as_ref())
+            && filter.active.is_none_or(|active| user.active == active)
     });
     request.of(rows.map(|user| by_name(&user.name.clone(), user.id.uuid(), user)), false)
 }

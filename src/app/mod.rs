@@ -1,6 +1,7 @@
 //! Operations: one function for each thing that a caller can ask for.
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
+mod access_token;
 mod arrival;
 pub mod demo;
 mod deployment;
@@ -16,8 +17,10 @@ mod password;
 pub mod registry;
 mod seen;
 mod session;
+mod set_password;
 mod sign_off;
 mod source;
+mod standing;
 mod tenant;
 mod throttle;
 mod token;
@@ -29,9 +32,11 @@ pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
+pub use password::{PasswordError, Passwords, Verdict};
 pub use registry::{GovernanceStatus, ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
-pub use session::{MadeLink, NotSignedIn, SignIn, SignedIn};
+pub use session::{NotSignedIn, SignIn, SignedIn};
+pub use set_password::MadeLink;
 pub use sign_off::{Task, my_review_tasks};
 pub use source::source_by_key;
 pub use tenant::{MadeTenant, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, founder, tenants};
@@ -44,10 +49,10 @@ use crate::{
     },
     store::{Snapshot, Store, Turn},
 };
-use password::{PasswordError, Passwords};
+use access_token::{TokenError, Tokens};
 use std::sync::Arc;
 use throttle::Throttle;
-use token::{TokenError, Tokens};
+use zeroize::Zeroizing;
 
 /// The application: everything that can be asked, over one store. Clones share it.
 #[derive(Clone)]
@@ -61,6 +66,10 @@ struct Inner {
     tokens: Tokens,
     passwords: Passwords,
     throttle: Throttle,
+    /// What leads from one refresh token to the next.
+    refresh_secret: Zeroizing<Vec<u8>>,
+    /// Held while the key that signs access tokens is changed.
+    rotating: tokio::sync::Mutex<()>,
 }
 
 /// Why the application cannot begin over an open store.
@@ -94,7 +103,10 @@ impl App {
     /// See [`OpenError`].
     pub async fn open(store: Store) -> Result<Self, OpenError> {
         let (tokens, passwords) = (Tokens::open(store.keys())?, Passwords::start()?);
-        let inner = Inner { tokens, passwords, throttle: Throttle::new(Arc::clone(store.clock())) };
+        let first = token::random::<32>().map_err(|_| TokenError::Randomness)?;
+        let refresh_secret = store.keys().secret("refresh-tokens", || first.to_vec()).map_err(TokenError::from)?;
+        let (throttle, rotating) = (Throttle::new(Arc::clone(store.clock())), tokio::sync::Mutex::default());
+        let inner = Inner { tokens, passwords, throttle, refresh_secret, rotating };
         let app = Self { store, inner: Arc::new(inner) };
         app.open_platform().await.map_err(OpenError::Platform)?;
         app.follow_directories().await.map_err(OpenError::Platform)?;

@@ -38,17 +38,33 @@ pub enum PasswordError {
     Parameters(argon2::Error),
 }
 
+/// What verifying a password came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has another hash, or there was none to verify against.
+    Wrong,
+    /// It has this hash.
+    Right {
+        /// The same password under today's parameters, where the hash is from weaker ones.
+        rehashed: Option<String>,
+    },
+}
+
 type Job = Box<dyn FnOnce(&Argon2<'_>) + Send>;
 
 /// The threads that hash passwords; they end when this is dropped.
-pub(super) struct Passwords {
+pub struct Passwords {
     jobs: SyncSender<Job>,
     /// A hash that no password has: verified where a user has none, so that both take the same time.
     nobody: Arc<str>,
 }
 
 impl Passwords {
-    pub(super) fn start() -> Result<Self, PasswordError> {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// See [`PasswordError`].
+    pub fn start() -> Result<Self, PasswordError> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(PasswordError::Parameters)?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut unknown = [0; 32];
@@ -67,7 +83,7 @@ impl Passwords {
     ///
     /// # Errors
     /// `Overloaded` when too many wait.
-    pub(super) async fn hash(&self, password: Password) -> Result<String, Failed> {
+    pub async fn hash(&self, password: Password) -> Result<String, Failed> {
         let hashed = self.run(move |argon| argon.hash_password(password.bytes()).map(|hash| hash.to_string()));
         Ok(hashed.await?.map_err(|error| {
             tracing::error!(%error, "a password could not be hashed");
@@ -79,14 +95,18 @@ impl Passwords {
     ///
     /// # Errors
     /// `Overloaded` when too many wait.
-    pub(super) async fn verify(&self, password: Option<Password>, hash: Option<String>) -> Result<bool, Failed> {
+    pub async fn verify(&self, password: Option<Password>, hash: Option<String>) -> Result<Verdict, Failed> {
         let known = password.is_some() && hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.to_string());
         let verified = self.run(move |argon| {
             let bytes = password.as_ref().map(Password::bytes).unwrap_or_default();
-            PasswordHash::new(&hash).is_ok_and(|hash| argon.verify_password(bytes, &hash).is_ok())
+            let hash = PasswordHash::new(&hash).ok()?;
+            argon.verify_password(bytes, &hash).ok()?;
+            // Where it cannot be hashed anew, the old hash is as good as it was.
+            let anew = || argon.hash_password(bytes).ok().map(|hash| hash.to_string());
+            Some(Verdict::Right { rehashed: is_weak(&hash).then(anew).flatten() })
         });
-        Ok(verified.await? && known)
+        Ok(verified.await?.filter(|_| known).unwrap_or(Verdict::Wrong))
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Result<T, Fault> {
@@ -101,6 +121,13 @@ impl Passwords {
         })?;
         answered.await.map_err(|_| Fault::Panicked)
     }
+}
+
+/// Whether a hash cost less to make than one costs today.
+fn is_weak(hash: &PasswordHash) -> bool {
+    let current = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+    let costly = |params: Params| params.m_cost() >= MEMORY_KIB && params.t_cost() >= PASSES;
+    !(current && Params::try_from(hash).is_ok_and(costly))
 }
 
 fn work(line: &Mutex<Receiver<Job>>, argon: &Argon2<'_>) {

@@ -2,23 +2,23 @@
 //! Never tells why a credential was not accepted: unknown, wrong, expired and disabled answer alike.
 
 use super::{
-    App, Call, Committed, Failed, Fault,
+    App, Call, Committed, Failed, Fault, Seen, Verdict,
+    access_token::Bearer,
     tenant::PLATFORM,
     throttle::Account,
-    token::{self, Bearer, RefreshSecret},
+    token::{self, RefreshSecret},
 };
 use crate::{
     domain::{
         access::{Denied, Principal, SystemActor, Viewer},
         action,
         id::{SessionId, TenantId, UserId},
-        identity::{PasswordLink, Session, User, hash_of_secret, same_secret},
+        identity::{Session, User},
         receipt::Gone,
-        refusal::Refusal,
         session::{Candidate, Password, Refreshed},
         time::Timestamp,
     },
-    limits::ACCESS_TOKEN_LIFETIME_SECONDS,
+    limits::{ACCESS_TOKEN_LIFETIME_SECONDS, CREDENTIAL_BYTES_MAX},
     store::{Snapshot, Turn},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -33,14 +33,6 @@ pub struct SignedIn {
     pub refresh_token: String,
     /// Until when the access token is good.
     pub expires_at: Timestamp,
-}
-
-/// A password link and its token, which is shown once.
-pub struct MadeLink {
-    /// The link.
-    pub link: Arc<PasswordLink>,
-    /// Its token; none when a repeated command answers with a link that was made before.
-    pub token: Option<String>,
 }
 
 /// With what somebody signs in.
@@ -80,14 +72,18 @@ impl App {
     /// # Errors
     /// `Unauthenticated`, whatever is wrong with it; a fault when the tenant cannot be loaded.
     pub async fn authenticate(&self, credential: &str) -> Result<Arc<Viewer>, Failed> {
+        // Nothing of this server's making is longer, and what is not looked at costs nothing.
+        if credential.len() > CREDENTIAL_BYTES_MAX {
+            return Err(UNAUTHENTICATED);
+        }
         if token::is_key(credential) { self.key(credential).await } else { self.bearer(credential).await }
     }
 
     async fn bearer(&self, credential: &str) -> Result<Arc<Viewer>, Failed> {
         let bearer = self.inner.tokens.bearer(credential, self.store.clock().now());
-        let Bearer { tenant, user, session } = bearer.ok_or(UNAUTHENTICATED)?;
-        self.must_be_tenant(tenant).await?;
-        let viewer = Arc::new(Viewer::verified(tenant, Principal::User(user)).within(session));
+        let bearer = bearer.ok_or(UNAUTHENTICATED)?;
+        self.must_be_tenant(bearer.tenant).await?;
+        let viewer = Arc::new(bearer.viewer());
         self.snapshot(&viewer).await?;
         Ok(viewer)
     }
@@ -98,8 +94,9 @@ impl App {
         let viewer = Arc::new(Viewer::verified(presented.tenant, Principal::Key(presented.key)));
         let snapshot = self.snapshot(&viewer).await?;
         let key = snapshot.view().caller()?.key.ok_or(UNAUTHENTICATED)?;
-        let lasts = key.expires_at.is_none_or(|end| end > self.store.clock().now());
-        if same_secret(&key.secret_hash, &presented.secret_hash) && lasts { Ok(viewer) } else { Err(UNAUTHENTICATED) }
+        let now = self.store.clock().now();
+        let lasts = key.expires_at.is_none_or(|end| end > now);
+        if key.accepts(&presented.secret_hash, now) && lasts { Ok(viewer) } else { Err(UNAUTHENTICATED) }
     }
 
     /// Begins a session with a password. Everything that is wrong answers alike, after the same work.
@@ -117,11 +114,13 @@ impl App {
         let (viewer, candidate) = found.map_or((None, None), |(viewer, found)| (Some(viewer), Some(found)));
         let hash = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
         let verified = self.inner.passwords.verify(Password::parse(&asked.password).ok(), hash).await?;
-        let (Some(viewer), Some(candidate), true) = (viewer, candidate, verified) else { return Err(UNAUTHENTICATED) };
+        let (Some(viewer), Some(candidate), Verdict::Right { rehashed }) = (viewer, candidate, verified) else {
+            return Err(UNAUTHENTICATED);
+        };
         let secret = RefreshSecret::new()?;
         let begun = self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| {
             let tenant = turn.view().tenant()?.authorize::<action::SignIn>()?;
-            let change = tenant.sign_in(&candidate, secret.hashes(), turn.ids(), turn.now())?;
+            let change = tenant.sign_in(&candidate, rehashed, secret.hashes(), turn.ids(), turn.now())?;
             turn.stage(change)
         });
         self.signed_in(begun.await?, viewer.tenant(), secret, ACCESS_TOKEN_LIFETIME_SECONDS).await
@@ -135,14 +134,15 @@ impl App {
         Ok(snapshot.view().candidate(&asked.email).ok().map(|candidate| (viewer, candidate)))
     }
 
-    /// The next tokens of a session, for a refresh token that is good once. One that comes again ends the session.
+    /// The next tokens of a session, for a refresh token that is good once. One that comes again within seconds is
+    /// answered the same; later it ends the session.
     ///
     /// # Errors
     /// `Unauthenticated`, whatever is wrong with it.
     pub async fn refresh_session(&self, refresh_token: &str) -> Result<Committed<SignedIn>, Failed> {
         let (tenant, session, presented) = token::parse_refresh(refresh_token).ok_or(UNAUTHENTICATED)?;
         self.must_be_tenant(tenant).await?;
-        let next = presented.next()?;
+        let next = presented.next(&self.inner.refresh_secret, session);
         let viewer = presenter(tenant);
         let refreshed = self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| {
             let tenant = turn.view().tenant()?.authorize::<action::RefreshSession>()?;
@@ -162,6 +162,19 @@ impl App {
         }
     }
 
+    /// Begins a session in which an administrator acts as somebody else; its tokens are in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// As the rule.
+    pub async fn impersonate(&self, viewer: &Arc<Viewer>, user: UserId) -> Result<Committed<SignedIn>, Failed> {
+        let secret = RefreshSecret::new()?;
+        let begun = self.write_unkeyed(viewer, move |turn: &mut Turn<'_>| {
+            let user = turn.view().user(user)?.authorize()?;
+            turn.stage(user.impersonate(secret.hashes(), turn.ids(), turn.now())?)
+        });
+        self.signed_in(begun.await?, viewer.tenant(), secret, ACCESS_TOKEN_LIFETIME_SECONDS).await
+    }
+
     /// Ends the session that the caller asks with.
     ///
     /// # Errors
@@ -175,45 +188,28 @@ impl App {
         ended.await
     }
 
-    /// Makes a one-time link with which a user sets a password; the older ones end.
+    /// Ends one session, one's own or, for administrators, another's.
     ///
     /// # Errors
     /// As the rule.
-    pub async fn create_password_link(&self, call: &Call, user: UserId) -> Result<Committed<MadeLink>, Failed> {
-        let tenant = call.viewer.tenant();
-        let secret = token::random::<32>()?;
-        let hash = hash_of_secret(&secret);
-        let made = self.write(call, move |turn| {
-            let user = turn.view().user(user)?.authorize()?;
-            turn.stage(user.create_password_link(hash, turn.ids(), turn.now())?)
-        });
-        Ok(made.await?.map(|link| {
-            // A command that is repeated answers the link of the first time, whose secret nobody knows any more.
-            let fresh = same_secret(&link.secret_hash, &hash);
-            let token = fresh.then(|| token::link_token(tenant, link.id, secret));
-            MadeLink { link, token }
-        }))
+    pub async fn end_session(&self, call: &Call, id: SessionId) -> Result<Committed<Gone>, Failed> {
+        self.write(call, move |turn| {
+            let session = turn.view().session(id)?.authorize()?;
+            turn.stage(session.end_session()?)
+        })
+        .await
     }
 
-    /// Sets a password with the token of a link; every session of the user ends.
+    /// Ends all sessions of a person; the caller's own where he does not keep it.
     ///
     /// # Errors
-    /// `LINK_NOT_VALID`, `PASSWORD_NOT_ALLOWED`; `Overloaded` when too many passwords wait to be hashed.
-    pub async fn set_password(&self, link_token: &str, password: &str) -> Result<Committed<Arc<User>>, Failed> {
-        let invalid = || Failed::Refused(Refusal::LinkNotValid {});
-        let (tenant, link, presented) = token::parse_link(link_token).ok_or_else(invalid)?;
-        self.must_be_tenant(tenant).await.map_err(|_| invalid())?;
-        let password = Password::parse(password)?;
-        let viewer = presenter(tenant);
-        // Whoever has no link must not make the server hash; the rule asks once more.
-        let snapshot = self.store.of(&viewer).read().await?;
-        snapshot.view().valid_link(link, &presented, self.store.clock().now())?;
-        let hash = self.inner.passwords.hash(password).await?;
-        let set = self.write_unkeyed(&viewer, move |turn: &mut Turn<'_>| {
-            let tenant = turn.view().tenant()?.authorize::<action::SetPassword>()?;
-            turn.stage(tenant.set_password(link, &presented, hash, turn.now())?)
-        });
-        set.await
+    /// As the rule.
+    pub async fn end_all_sessions(&self, call: &Call, user: UserId, keep_own: bool) -> Result<Committed<Gone>, Failed> {
+        self.write(call, move |turn| {
+            let user = turn.view().user(user)?.authorize()?;
+            turn.stage(user.end_all_sessions(keep_own)?)
+        })
+        .await
     }
 
     /// Begins a session for a user without a password, with an access token of another lifetime than usual: how the
@@ -247,11 +243,10 @@ impl App {
         lifetime_seconds: i64,
     ) -> Result<Committed<SignedIn>, Failed> {
         let Committed { outcome: session, number, .. } = committed;
-        let (user, session): (UserId, SessionId) = (session.user, session.id);
-        let bearer = Bearer { tenant, user, session };
+        let (user, bearer) = (session.user, Bearer::of(tenant, &session));
         let (access_token, expires_at) = self.inner.tokens.issue(bearer, self.store.clock().now(), lifetime_seconds)?;
-        let refresh_token = secret.token(tenant, session);
-        let viewer = Arc::new(Viewer::verified(tenant, Principal::User(user)).within(session));
+        let refresh_token = secret.token(tenant, session.id);
+        let viewer = Arc::new(bearer.viewer());
         let snapshot = self.snapshot(&viewer).await?;
         Ok(Committed { outcome: SignedIn { user, access_token, refresh_token, expires_at }, snapshot, number })
     }
@@ -263,7 +258,7 @@ impl App {
     }
 
     /// Checks that a tenant exists before anything of it is loaded: its id comes from a stranger.
-    async fn must_be_tenant(&self, tenant: TenantId) -> Result<(), Failed> {
+    pub(super) async fn must_be_tenant(&self, tenant: TenantId) -> Result<(), Failed> {
         let known = tenant == PLATFORM || self.directory().await?.view().is_tenant(tenant);
         if known { Ok(()) } else { Err(UNAUTHENTICATED) }
     }
@@ -276,4 +271,11 @@ impl App {
 /// Whoever presents a credential to a tenant, and is nobody yet.
 pub(super) fn presenter(tenant: TenantId) -> Arc<Viewer> {
     Arc::new(Viewer::verified(tenant, Principal::Credential))
+}
+
+impl Seen<User> {
+    /// Her sessions, as far as the viewer may know them, oldest first.
+    pub fn sessions(&self) -> Vec<Seen<Session>> {
+        Seen::all(self.snapshot(), self.view().sessions_of(self.id)).collect()
+    }
 }

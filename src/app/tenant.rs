@@ -264,6 +264,7 @@ fn platform(turn: &Turn<'_>, organisation: Name, operator: Name) -> Founding {
         name: operator,
         email: OPERATOR_EMAIL.to_owned(),
         password_hash: None,
+        deleted_at: None,
         standing: Standing::PlatformOperator,
         active: true,
         created_at,

@@ -1,165 +1,15 @@
-//! Credentials on the wire: signed access tokens, and the texts of refresh tokens, keys and password links.
+//! Credentials on the wire: the texts of refresh tokens, keys and password links.
 //! Never decides whether whom they name still stands: the state does, on every request.
 
 use super::Fault;
-use crate::{
-    domain::{
-        id::{ApiKeyId, PasswordLinkId, SessionId, TenantId, UserId},
-        identity::hash_of_secret,
-        session::RefreshHashes,
-        time::Timestamp,
-    },
-    limits::{TOKEN_LEEWAY_SECONDS, TOKENS_VERIFIED_MAX},
-    store::keys::{Keys, KeysError},
+use crate::domain::{
+    id::{ApiKeyId, PasswordLinkId, SessionId, TenantId},
+    identity::hash_of_secret,
+    session::RefreshHashes,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::{
-    SigningKey,
-    pkcs8::{DecodePrivateKey, EncodePrivateKey},
-};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
-use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
-
-/// Who issues access tokens, and for whom: only the server itself.
-const ISSUER: &str = "countersign";
-
-/// Why access tokens cannot be signed.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The key cannot be read or stored.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// The stored key is none.
-    #[error("the key that signs access tokens is damaged; restore it from a backup of the keys")]
-    Damaged,
-    /// The machine gave no randomness.
-    #[error("the operating system gave no randomness")]
-    Randomness,
-}
-
-/// Whom an access token names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bearer {
-    pub(super) tenant: TenantId,
-    pub(super) user: UserId,
-    pub(super) session: SessionId,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    iss: String,
-    aud: String,
-    sub: Uuid,
-    tid: Uuid,
-    sid: Uuid,
-    iat: i64,
-    exp: i64,
-    jti: String,
-}
-
-/// What a token says, once its signature was verified.
-#[derive(Clone, Copy)]
-struct Verified {
-    bearer: Bearer,
-    issued: i64,
-    expires: i64,
-}
-
-impl Verified {
-    /// Whom it names, if it is good now.
-    fn at(self, now: Timestamp) -> Option<Bearer> {
-        let at = |seconds: i64| Timestamp::from_milliseconds(0).plus_seconds(seconds);
-        let begun = at(self.issued.saturating_sub(TOKEN_LEEWAY_SECONDS)) <= now;
-        let lasts = now < at(self.expires.saturating_add(TOKEN_LEEWAY_SECONDS));
-        (begun && lasts).then_some(self.bearer)
-    }
-}
-
-/// Signs access tokens and checks them.
-pub(super) struct Tokens {
-    kid: String,
-    signing: EncodingKey,
-    verifying: DecodingKey,
-    validation: Validation,
-    /// Tokens whose signatures were verified, by digest: a signature costs more than the rest of a small request.
-    verified: Cache<[u8; 32], Verified>,
-}
-
-impl Tokens {
-    /// Loads the server's signing key, making it at the first start.
-    pub(super) fn open(keys: &Keys) -> Result<Self, TokenError> {
-        let fresh = SigningKey::from_bytes(&random().map_err(|_| TokenError::Randomness)?);
-        let fresh = fresh.to_pkcs8_der().map_err(|_| TokenError::Damaged)?;
-        let secret = keys.secret("token-signing-key", || fresh.as_bytes().to_vec())?;
-        let signing = SigningKey::from_pkcs8_der(&secret).map_err(|_| TokenError::Damaged)?;
-        let public = signing.verifying_key().to_bytes();
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The store's clock decides, not the machine's: `bearer` compares the times.
-        validation.validate_exp = false;
-        let kid = hash_of_secret(&public);
-        Ok(Self {
-            kid: URL_SAFE_NO_PAD.encode(kid.first_chunk::<12>().unwrap_or(&[0; 12])),
-            signing: EncodingKey::from_ed_der(&secret),
-            verifying: DecodingKey::from_ed_der(&public),
-            validation,
-            verified: Cache::new(TOKENS_VERIFIED_MAX),
-        })
-    }
-
-    /// An access token, and until when it is good.
-    pub(super) fn issue(
-        &self,
-        bearer: Bearer,
-        now: Timestamp,
-        lifetime_seconds: i64,
-    ) -> Result<(String, Timestamp), Fault> {
-        let issued = now.milliseconds().div_euclid(1_000);
-        let expires = issued.saturating_add(lifetime_seconds);
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: ISSUER.to_owned(),
-            sub: bearer.user.uuid(),
-            tid: bearer.tenant.uuid(),
-            sid: bearer.session.uuid(),
-            iat: issued,
-            exp: expires,
-            jti: URL_SAFE_NO_PAD.encode(random::<16>()?),
-        };
-        let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
-        let token = encode(&header, &claims, &self.signing).map_err(|error| {
-            tracing::error!(%error, "an access token could not be signed");
-            Fault::Panicked
-        })?;
-        Ok((token, Timestamp::from_milliseconds(0).plus_seconds(expires)))
-    }
-
-    /// Whom a token names, if this server signed it and it is good now.
-    pub(super) fn bearer(&self, token: &str, now: Timestamp) -> Option<Bearer> {
-        let digest = hash_of_secret(token.as_bytes());
-        if let Some(verified) = self.verified.get(&digest) {
-            return verified.at(now);
-        }
-        let verified = self.verify(token)?;
-        let bearer = verified.at(now)?;
-        self.verified.insert(digest, verified);
-        Some(bearer)
-    }
-
-    fn verify(&self, token: &str) -> Option<Verified> {
-        let header = decode_header(token).ok()?;
-        if header.kid.as_ref() != Some(&self.kid) {
-            return None;
-        }
-        let claims = decode::<Claims>(token, &self.verifying, &self.validation).ok()?.claims;
-        let bearer = Bearer { tenant: claims.tid.into(), user: claims.sub.into(), session: claims.sid.into() };
-        Some(Verified { bearer, issued: claims.iat, expires: claims.exp })
-    }
-}
 
 /// Random bytes from the operating system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], Fault> {
@@ -243,12 +93,15 @@ impl RefreshSecret {
         random().map(Self)
     }
 
-    /// The next secrets of the same session.
-    pub(super) fn next(&self) -> Result<Self, Fault> {
+    /// The next secrets of the same session: always the same ones after these, so that whoever lost the answer gets it
+    /// again, and such that only the server's own secret leads from one to the next.
+    pub(super) fn next(&self, server: &[u8], session: SessionId) -> Self {
         let mut next = *self;
-        let own = random::<32>()?;
+        // All parts have fixed lengths, so that nothing can be put behind the last.
+        let hasher = Sha256::new().chain_update(server).chain_update(session.uuid().as_bytes());
+        let own = hasher.chain_update(self.0).finalize();
         next.0.iter_mut().skip(32).zip(own).for_each(|(byte, fresh)| *byte = fresh);
-        Ok(next)
+        next
     }
 
     /// What is kept of them.

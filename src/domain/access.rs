@@ -26,16 +26,33 @@ pub enum Principal {
     System(SystemActor),
     /// Whoever presented a credential of its own kind: a password, a refresh token, a one-time link.
     Credential,
+    /// A person, as whom an administrator acts in a session that he began for that.
+    Impersonated {
+        /// The person.
+        user: UserId,
+        /// The administrator.
+        by: UserId,
+    },
 }
 
 impl Principal {
     /// The bytes of the person's or key's id.
     pub const fn uuid(self) -> Option<Uuid> {
         match self {
-            Self::User(user) => Some(user.uuid()),
+            Self::User(user) | Self::Impersonated { user, .. } => Some(user.uuid()),
             Self::Key(key) => Some(key.uuid()),
             Self::System(_) | Self::Credential => None,
         }
+    }
+
+    /// The administrator who acts as the person.
+    pub const fn impersonator(self) -> Option<UserId> {
+        if let Self::Impersonated { by, .. } = self { Some(by) } else { None }
+    }
+
+    /// Whether the person or key with these bytes did it, or acted as who did.
+    pub fn is_by(self, actor: Uuid) -> bool {
+        self.uuid() == Some(actor) || self.impersonator().map(UserId::uuid) == Some(actor)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     deployment::Deployment,
-    identity::{ApiKey, Group, User},
+    identity::{ApiKey, Group, Session, User},
     infrastructure::Infrastructure,
     item::Item,
     sign_off::SignOff,
@@ -216,6 +216,12 @@ actions! {
     CreateUser on Tenant, needs Need::Administer;
     /// Changing a person.
     UpdateUser on User, needs Need::Administer;
+    /// Changing or deleting several people.
+    UpdateUsers on Tenant, needs Need::Administer;
+    /// Deleting a person.
+    DeleteUsers on User, needs Need::Administer;
+    /// Acting as somebody else.
+    Impersonate on User, needs Need::Administer;
     /// Making a one-time link for a password.
     CreatePasswordLink on User, needs Need::Administer;
     /// Setting a password with a one-time link.
@@ -226,6 +232,14 @@ actions! {
     RefreshSession on Tenant, needs Need::Read;
     /// Ending one's session.
     SignOut on Tenant, needs Need::Read;
+    /// Ending a session from elsewhere.
+    EndSession on Session, needs Need::SelfOrAdminister;
+    /// Ending a person's sessions.
+    EndAllSessions on User, needs Need::SelfOrAdminister;
+    /// Setting one's own password with the old one.
+    ChangePassword on Tenant, needs Need::Read;
+    /// Having access tokens signed by a new key.
+    RotateSigningKey on Tenant, needs Need::Operate;
     /// Reading a group.
     ReadGroup on Group, needs Need::Read;
     /// A new group.
@@ -238,6 +252,8 @@ actions! {
     CreateSourceNode on Tenant, needs Need::Administer;
     /// A new API key.
     CreateApiKey on Tenant, needs Need::Administer;
+    /// Giving an API key another secret.
+    RotateApiKey on ApiKey, needs Need::Administer;
     /// Ending an API key.
     RevokeApiKey on ApiKey, needs Need::Administer;
     /// Reading the whole timeline of the tenant, people included.

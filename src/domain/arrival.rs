@@ -29,9 +29,11 @@ impl<A> Allowed<'_, A, Tenant> {
     fn must_bring(&self) -> Result<(), Denied> {
         match self.view().viewer().principal() {
             Principal::System(SystemActor::Restoring | SystemActor::Importing) => Ok(()),
-            Principal::System(_) | Principal::User(_) | Principal::Key(_) | Principal::Credential => {
-                Err(Denied::Forbidden("to be the server itself"))
-            }
+            Principal::System(_)
+            | Principal::User(_)
+            | Principal::Impersonated { .. }
+            | Principal::Key(_)
+            | Principal::Credential => Err(Denied::Forbidden("to be the server itself")),
         }
     }
 }

@@ -5,7 +5,8 @@ use super::{
     access::{Denied, Principal, SystemActor, Viewer},
     field::Person,
     id::{GroupId, SourceNodeId, UserId},
-    identity::{ApiKey, KeyOwner, Scope, Standing, User},
+    identity::{ApiKey, KeyOwner, Scope, Session, Standing, User},
+    refusal::Refusal,
     state::State,
 };
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub struct Caller<'s> {
     /// The person, or the person whose rights a key carries.
     pub user: Option<&'s Arc<User>>,
+    /// The administrator who acts as the person.
+    pub impersonator: Option<&'s Arc<User>>,
     /// The key, when a key asks.
     pub key: Option<&'s Arc<ApiKey>>,
     /// The server itself.
@@ -37,18 +40,27 @@ impl<'s> Caller<'s> {
         if suspended && !matches!(viewer.principal(), Principal::System(_)) {
             return Err(Denied::Unauthenticated);
         }
-        let nobody = Self { user: None, key: None, system: None, credential: false };
+        let nobody = Self { user: None, impersonator: None, key: None, system: None, credential: false };
         match viewer.principal() {
             Principal::System(system) => Ok(Self { system: Some(system), ..nobody }),
             Principal::Credential => Ok(Self { credential: true, ..nobody }),
             Principal::User(id) => {
                 let user = Self::active(state, id)?;
                 // A session that ended takes every token with it that it gave out.
-                let stands = |session| state.session(session).is_some_and(|session| session.user == id);
+                let stands =
+                    |id| state.session(id).is_some_and(|known| Self::stands_in(state, known, viewer.principal()));
                 if !viewer.session().is_none_or(stands) {
                     return Err(Denied::Unauthenticated);
                 }
                 Ok(Self { user: Some(user), ..nobody })
+            }
+            Principal::Impersonated { user, by } => {
+                let session = viewer.session().and_then(|session| state.session(session));
+                if !session.is_some_and(|session| Self::stands_in(state, session, viewer.principal())) {
+                    return Err(Denied::Unauthenticated);
+                }
+                let (user, impersonator) = (Self::active(state, user)?, Self::active(state, by)?);
+                Ok(Self { user: Some(user), impersonator: Some(impersonator), ..nobody })
             }
             Principal::Key(id) => {
                 let key = state.api_key(id).filter(|key| key.revoked_at.is_none());
@@ -64,7 +76,34 @@ impl<'s> Caller<'s> {
         }
     }
 
-    fn active(state: &'s State, user: UserId) -> Result<&'s Arc<User>, Denied> {
+    /// Whether a session is this principal's, and goes on: an impersonated one as long as its administrator might
+    /// begin it now.
+    pub fn stands_in(state: &State, session: &Session, principal: Principal) -> bool {
+        let active = |user| Self::active(state, user).ok();
+        let impersonated = |by: UserId| {
+            let (by, user) = (active(by), active(session.user));
+            by.zip(user).is_some_and(|(by, user)| by.may_impersonate(user))
+        };
+        session.principal() == principal
+            && active(session.user).is_some()
+            && session.impersonator.is_none_or(impersonated)
+    }
+
+    /// Checks that a person reviews or confirms for herself.
+    ///
+    /// # Errors
+    /// `KEYS_DO_NOT_REVIEW`, `IMPERSONATORS_DO_NOT_REVIEW`.
+    pub const fn must_be_in_person(&self) -> Result<(), Refusal> {
+        if self.key.is_some() {
+            return Err(Refusal::KeysDoNotReview {});
+        }
+        if self.impersonator.is_some() {
+            return Err(Refusal::ImpersonatorsDoNotReview {});
+        }
+        Ok(())
+    }
+
+    fn active(state: &State, user: UserId) -> Result<&Arc<User>, Denied> {
         state.user(user).filter(|user| user.active).ok_or(Denied::Unauthenticated)
     }
 

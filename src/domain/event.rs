@@ -305,6 +305,13 @@ pub enum EventKind {
         standing: Standing,
         active: bool,
     },
+    UserDeleted {
+        user: UserId,
+        name: Name,
+    },
+    ImpersonationStarted {
+        user: UserId,
+    },
     PasswordLinkCreated {
         user: UserId,
     },
@@ -327,22 +334,35 @@ pub enum EventKind {
         user: UserId,
         why: SessionEnd,
     },
+    SigningKeyRotated {
+        kid: String,
+    },
     GroupCreated {
         group: GroupId,
         name: Name,
         members: Vec<UserId>,
+        #[serde(default)]
+        groups: Vec<GroupId>,
     },
     GroupUpdated {
         group: GroupId,
         name: Name,
         added: Vec<UserId>,
         removed: Vec<UserId>,
+        #[serde(default)]
+        added_groups: Vec<GroupId>,
+        #[serde(default)]
+        removed_groups: Vec<GroupId>,
     },
     SourceNodeCreated {
         node: SourceNodeId,
         name: Name,
     },
     ApiKeyCreated {
+        key: ApiKeyId,
+        name: Name,
+    },
+    ApiKeyRotated {
         key: ApiKeyId,
         name: Name,
     },

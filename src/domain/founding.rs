@@ -112,7 +112,8 @@ fn put_people(draft: &mut Draft, users: Vec<User>, groups: Vec<Group>) {
     }
     for group in groups {
         let members = group.members.iter().copied().collect();
-        let told = EventKind::GroupCreated { group: group.id, name: group.name.clone(), members };
+        let groups = group.groups.iter().copied().collect();
+        let told = EventKind::GroupCreated { group: group.id, name: group.name.clone(), members, groups };
         let subject = Subject::Identity(group.id.uuid());
         draft.put(group, subject, told);
     }

@@ -1,12 +1,17 @@
 //! People, groups, nodes and their credentials as records.
 //! Never holds a secret that could be used: passwords and keys are there as hashes only.
 
+mod group;
+mod key;
+mod membership;
 mod rules;
 
-pub use rules::{GroupChange, NewApiKey, NewGroup, NewSourceNode, NewUser, UserChange, parse_email};
+pub use group::{GroupChange, NewGroup};
+pub use key::{KeyRotation, NewApiKey, NewSourceNode};
+pub use rules::{NewUser, UserChange, parse_email};
 
 use super::{
-    access::{Basis, Denied, Resource, View},
+    access::{Basis, Denied, Principal, Resource, View},
     action::Need,
     id::{ApiKeyId, GroupId, PasswordLinkId, ReceiptId, SessionId, SourceNodeId, UserId},
     text::{Name, Slug},
@@ -36,6 +41,16 @@ pub struct User {
     pub active: bool,
     /// When she was entered.
     pub created_at: Timestamp,
+    /// When she was deleted: her name stays, for what she did stays.
+    #[serde(default)]
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether she may act as somebody else: an administrator, as nobody who stands above him.
+    pub fn may_impersonate(&self, user: &Self) -> bool {
+        self.standing == Standing::Administrator && user.standing <= self.standing && user.id != self.id
+    }
 }
 
 /// What somebody may do beyond roles.
@@ -61,8 +76,11 @@ pub struct Group {
     pub revision: u64,
     /// What people call it; one group of the tenant has this name.
     pub name: Name,
-    /// Its members.
+    /// Its members, those of its groups apart.
     pub members: BTreeSet<UserId>,
+    /// Groups whose members are members too.
+    #[serde(default)]
+    pub groups: BTreeSet<GroupId>,
 }
 
 /// A system that reports source objects.
@@ -92,6 +110,9 @@ pub struct ApiKey {
     pub owner: KeyOwner,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
+    /// The secret before this one, where it is still good.
+    #[serde(default)]
+    pub previous: Option<OldSecret>,
     /// When it ends by itself.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
@@ -100,6 +121,25 @@ pub struct ApiKey {
     pub created_by: Option<UserId>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl ApiKey {
+    /// Whether a secret with this hash is good at this moment.
+    pub fn accepts(&self, presented: &[u8; 32], now: Timestamp) -> bool {
+        let old = self.previous.as_ref();
+        same_secret(&self.secret_hash, presented)
+            || old.is_some_and(|old| same_secret(&old.secret_hash, presented) && now < old.until)
+    }
+}
+
+/// The secret of a key before it was rotated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OldSecret {
+    /// SHA-256 of it.
+    #[serde(with = "serde_bytes")]
+    pub secret_hash: [u8; 32],
+    /// Until when it is good.
+    pub until: Timestamp,
 }
 
 /// As whom a key acts.
@@ -135,16 +175,45 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    /// The administrator who acts in it as that user.
+    #[serde(default)]
+    pub impersonator: Option<UserId>,
     /// SHA-256 of what all its refresh tokens have in common: it tells a used one from an invented one.
     #[serde(with = "serde_bytes")]
     pub family_hash: [u8; 32],
     /// SHA-256 of the secret of the one refresh token that is good now.
     #[serde(with = "serde_bytes")]
     pub secret_hash: [u8; 32],
+    /// The refresh token that was used last.
+    #[serde(default)]
+    pub spent: Option<SpentToken>,
     /// When it began.
     pub created_at: Timestamp,
+    /// When it was refreshed last.
+    #[serde(default)]
+    pub refreshed_at: Option<Timestamp>,
     /// When it ends by itself.
     pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// As whom its bearer acts.
+    pub const fn principal(&self) -> Principal {
+        match self.impersonator {
+            None => Principal::User(self.user),
+            Some(by) => Principal::Impersonated { user: self.user, by },
+        }
+    }
+}
+
+/// A refresh token that was used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpentToken {
+    /// SHA-256 of its secret.
+    #[serde(with = "serde_bytes")]
+    pub secret_hash: [u8; 32],
+    /// When it was used.
+    pub at: Timestamp,
 }
 
 /// Why a session ended that its user did not end. A session that ended is no record any more.
@@ -159,10 +228,14 @@ pub enum SessionEnd {
     PasswordSet,
     /// The user was disabled.
     Disabled,
+    /// The user was deleted.
+    Deleted,
     /// The user began more sessions than a user may have.
     Displaced,
     /// It came with a backup or an export.
     Brought,
+    /// The user, from another session, or an administrator ended it.
+    Ended,
 }
 
 /// A one-time link with which a person sets a password; the record is there until it is used or ended.
@@ -185,7 +258,7 @@ pub struct Receipt {
     /// Made from the principal and the key, so that one look-up finds it.
     pub id: ReceiptId,
     /// Whose command it was.
-    pub principal: super::access::Principal,
+    pub principal: Principal,
     /// SHA-256 of the command's input.
     #[serde(with = "serde_bytes")]
     pub input_digest: [u8; 32],
@@ -223,6 +296,10 @@ fn named_by_all(need: Need, view: View<'_>, own: bool) -> Result<Basis, Denied> 
 
 impl Resource for User {
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+        // Of whoever was deleted a name remains, and nothing to be done.
+        if self.deleted_at.is_some() && need != Need::Read {
+            return Err(Denied::NotFound);
+        }
         named_by_all(need, view, view.caller()?.person() == Some(self.id))
     }
 }
@@ -240,10 +317,11 @@ impl Resource for SourceNode {
 }
 
 impl Resource for Session {
-    /// A session is its user's own; nobody else reads it.
+    /// A session is its user's own; administrators see it too.
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied> {
-        let own = view.caller()?.person() == Some(self.user);
-        if own { named_by_all(need, view, true) } else { Err(Denied::NotFound) }
+        let caller = view.caller()?;
+        let own = caller.person() == Some(self.user);
+        if own || caller.administers() { named_by_all(need, view, own) } else { Err(Denied::NotFound) }
     }
 }
 

@@ -2,7 +2,6 @@
 //! Never holds what is not derived from the records: it is rebuilt from them at any time.
 
 use super::{
-    field::Person,
     id::{
         ApiKeyId, AssignmentRuleId, DeploymentId, GroupId, InfrastructureId, ItemId, PasswordLinkId, ReceiptId, RoleId,
         SessionId, SignOffId, SourceNodeId, SourceObjectId, TemplateId, TenantId, UserId,
@@ -33,6 +32,7 @@ pub(in crate::domain) struct Indexes {
     sessions_of: OrdSet<(UserId, SessionId)>,
     password_links_of: OrdSet<(UserId, PasswordLinkId)>,
     groups_of: OrdSet<(UserId, GroupId)>,
+    groups_above: OrdSet<(GroupId, GroupId)>,
     items_by_type: OrdSet<(ItemType, ItemId)>,
     children: OrdSet<(ItemId, ItemId)>,
     sign_offs_of: OrdSet<(ItemId, SignOffId)>,
@@ -62,14 +62,20 @@ impl Indexes {
             }
             Record::Session(session) => {
                 self.sessions_of.insert((session.user, session.id));
+                // What an administrator does as somebody else ends with what he does himself.
+                self.sessions_of.extend(session.impersonator.map(|by| (by, session.id)));
             }
             Record::PasswordLink(link) => {
                 self.password_links_of.insert((link.user, link.id));
             }
+            Record::User(user) if user.deleted_at.is_some() => {}
             Record::User(user) => {
                 self.users_by_email.insert(user.email.as_str().into(), user.id);
             }
-            Record::Group(group) => self.groups_of.extend(group.members.iter().map(|user| (*user, group.id))),
+            Record::Group(group) => {
+                self.groups_of.extend(group.members.iter().map(|user| (*user, group.id)));
+                self.groups_above.extend(group.groups.iter().map(|inner| (*inner, group.id)));
+            }
             Record::Item(item) => {
                 self.items_by_type.insert((item.item_type, item.id));
                 self.children.extend(item.parent.map(|parent| (parent, item.id)));
@@ -113,6 +119,9 @@ impl Indexes {
             }
             Record::Session(session) => {
                 self.sessions_of.remove(&(session.user, session.id));
+                if let Some(by) = session.impersonator {
+                    self.sessions_of.remove(&(by, session.id));
+                }
             }
             Record::PasswordLink(link) => {
                 self.password_links_of.remove(&(link.user, link.id));
@@ -123,6 +132,9 @@ impl Indexes {
             Record::Group(group) => {
                 for user in &group.members {
                     self.groups_of.remove(&(*user, group.id));
+                }
+                for inner in &group.groups {
+                    self.groups_above.remove(&(*inner, group.id));
                 }
             }
             Record::Item(item) => {
@@ -213,7 +225,7 @@ impl State {
         self.indexes.tenants_by_slug.get(slug).and_then(|id| self.tenant_entry(*id))
     }
 
-    /// The sessions of a user, oldest first.
+    /// The sessions of a user, and those in which she acts as somebody else, oldest first.
     pub(in crate::domain) fn sessions_of(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
         pairs(&self.indexes.sessions_of, user, SessionId::from_uuid(LEAST)).filter_map(|id| self.session(id))
     }
@@ -224,24 +236,19 @@ impl State {
         ids.filter_map(|id| self.password_link(id))
     }
 
-    /// Whether a user is in a group.
-    pub(in crate::domain) fn is_member(&self, user: UserId, group: GroupId) -> bool {
+    /// Whether a group lists a user herself.
+    pub(in crate::domain) fn is_listed(&self, user: UserId, group: GroupId) -> bool {
         self.indexes.groups_of.contains(&(user, group))
     }
 
-    /// Every active user whom a list of people names, each once, in order.
-    pub(in crate::domain) fn active_users(&self, people: impl IntoIterator<Item = Person>) -> Vec<UserId> {
-        let mut users = vec![];
-        for person in people {
-            match person {
-                Person::User(user) => users.push(user),
-                Person::Group(group) => users.extend(self.group(group).iter().flat_map(|group| &group.members)),
-            }
-        }
-        users.sort_unstable();
-        users.dedup();
-        users.retain(|user| self.user(*user).is_some_and(|user| user.active));
-        users
+    /// The groups that list a user herself.
+    pub(in crate::domain) fn listed_in(&self, user: UserId) -> impl Iterator<Item = GroupId> {
+        pairs(&self.indexes.groups_of, user, GroupId::from_uuid(LEAST))
+    }
+
+    /// The groups that a group lies in directly.
+    pub(in crate::domain) fn groups_above(&self, group: GroupId) -> impl Iterator<Item = GroupId> {
+        pairs(&self.indexes.groups_above, group, GroupId::from_uuid(LEAST))
     }
 
     /// The rules that give roles.

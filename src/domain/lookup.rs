@@ -5,8 +5,11 @@ use super::{
     access::{Denied, Guarded, Resource, View},
     action::Need,
     deployment::Deployment,
-    id::{ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SignOffId, SourceObjectId, TemplateId, UserId},
-    identity::{ApiKey, Group, User},
+    id::{
+        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SessionId, SignOffId, SourceObjectId, TemplateId,
+        UserId,
+    },
+    identity::{ApiKey, Group, Session, User},
     infrastructure::Infrastructure,
     item::Item,
     record::Entity,
@@ -85,6 +88,7 @@ guarded! {
     user: UserId => User,
     group: GroupId => Group,
     api_key: ApiKeyId => ApiKey,
+    session: SessionId => Session,
 }
 
 impl<'s> View<'s> {
@@ -204,6 +208,16 @@ impl<'s> View<'s> {
     /// The sign-offs of an item that the viewer may read.
     pub fn sign_offs_of(self, item: ItemId) -> impl Iterator<Item = &'s Arc<SignOff>> + 's {
         self.readable_of(self.state().sign_offs_of(item))
+    }
+
+    /// Whether the person who asks is in a group, herself or through a group in it.
+    pub fn belongs(self, group: GroupId) -> bool {
+        self.caller().is_ok_and(|caller| caller.is_in(self.state(), group))
+    }
+
+    /// The sessions of a user that the viewer may read, oldest first.
+    pub fn sessions_of(self, user: UserId) -> impl Iterator<Item = &'s Arc<Session>> + 's {
+        self.readable_of(self.state().sessions_of(user))
     }
 
     /// The sign-offs that wait for somebody and that the viewer may read.

@@ -205,6 +205,8 @@ refusals! {
     NotAReviewer { group: String } = "NOT_A_REVIEWER", "You are not a reviewer of the feedback group {group}.", "Ask one of its members; being an administrator makes nobody a reviewer.";
     /// An API key tried to review.
     KeysDoNotReview {} = "KEYS_DO_NOT_REVIEW", "An API key can neither give feedback nor decide, nor confirm a warning.", "A person has to do it.";
+    /// An administrator tried to review as somebody else.
+    ImpersonatorsDoNotReview {} = "IMPERSONATORS_DO_NOT_REVIEW", "Whoever acts as somebody else can neither give feedback nor decide, nor confirm a warning.", "The person has to do it herself.";
     /// There is no such feedback in this cycle.
     UnknownFeedback { path: String } = "UNKNOWN_FEEDBACK", "There is no feedback at {path} in this cycle.", "Ask the sign-off for its feedback.";
     /// Somebody else's feedback.
@@ -261,6 +263,8 @@ refusals! {
     // People and sign-in.
     /// The password is too short or too long.
     PasswordNotAllowed { least: usize, most: usize } = "PASSWORD_NOT_ALLOWED", "A password has {least} to {most} characters.", "Choose another password.";
+    /// The present password is another one.
+    WrongPassword {} = "WRONG_PASSWORD", "This is not your present password.", "Try again, or ask an administrator for a link that sets a new one.";
     /// The one-time link was used, has expired or never was.
     LinkNotValid {} = "LINK_NOT_VALID", "This link was used already, has expired, or never was.", "Ask an administrator for a new link.";
     /// An e-mail address that is not one.
@@ -268,7 +272,17 @@ refusals! {
     /// The last administrator would go.
     LastAdministrator {} = "LAST_ADMINISTRATOR", "The tenant would be left without an administrator.", "Make somebody else an administrator first.";
     /// People do not end themselves.
-    NotYourself {} = "NOT_YOURSELF", "Nobody disables or deletes himself.", "Ask another administrator.";
+    NotYourself {} = "NOT_YOURSELF", "Nobody disables, demotes, deletes or impersonates himself.", "Ask another administrator.";
+    /// Groups would contain each other.
+    GroupCycle { path: String, groups: String } = "GROUP_CYCLE", "The groups would contain each other: {groups}.", "Take one of them out of the other first.";
+    /// Groups would lie too deep in groups.
+    GroupsTooDeep { levels: usize, most: usize } = "GROUPS_TOO_DEEP", "Groups would lie {levels} levels deep; {most} are allowed.", "Nest the groups less deep.";
+    /// The caller lacks the right for one row of a batch.
+    RowForbidden { path: String, right: &'static str } = "ROW_FORBIDDEN", "The row at {path} needs a right that you lack: {right}.", "Ask somebody who has it.";
+    /// The key was revoked or has expired.
+    KeyEnded {} = "KEY_ENDED", "The key was revoked or has expired.", "Make another key.";
+    /// The old secret would be good for too long.
+    OverlapTooLong { path: String, days: i64 } = "OVERLAP_TOO_LONG", "The old secret may be good for at most {days} more days; {path} lies beyond.", "Name an earlier moment.";
     /// The key's scope needs a node, or the reverse.
     ScopeNeedsNode { path: String } = "SCOPE_NEEDS_NODE", "The scopes at {path} belong to a source node, and the key names none.", "Name the source node, or choose other scopes.";
     /// The key's scope needs a user.

@@ -1,21 +1,27 @@
 //! Signing in, staying signed in, and the one-time links with which people set passwords.
 //! Never sees a password or a secret: the floor above verifies them, and what it verified is compared again here.
 
+mod password;
+
+pub(in crate::domain) use password::end_links;
+
 use super::{
     access::{Allowed, Denied, Stopped, View},
-    action::{CreatePasswordLink, RefreshSession, SetPassword, SignIn, SignOut},
+    action::{EndAllSessions, EndSession, Impersonate, RefreshSession, RotateSigningKey, SignIn, SignOut},
+    caller::Caller,
     event::{EventKind, Subject},
     id::{Ids, PasswordLinkId, SessionId, UserId},
-    identity::{PasswordLink, Session, SessionEnd, User, normal_email, same_secret},
-    receipt::Outcome,
+    identity::{PasswordLink, Session, SessionEnd, SpentToken, User, normal_email, same_secret},
+    receipt::{Gone, Outcome},
+    record::Entity,
     refusal::Refusal,
     state::{Change, Draft},
     tenant::Tenant,
     time::Timestamp,
 };
 use crate::limits::{
-    PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, PASSWORD_LINK_LIFETIME_SECONDS, SESSION_LIFETIME_SECONDS,
-    SESSIONS_OF_USER_MAX,
+    IMPERSONATION_LIFETIME_SECONDS, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, REFRESH_GRACE_SECONDS,
+    SESSION_LIFETIME_SECONDS, SESSIONS_OF_USER_MAX,
 };
 use std::{fmt, sync::Arc};
 use unicode_normalization::UnicodeNormalization;
@@ -119,16 +125,31 @@ impl<'s> View<'s> {
         Ok(link.filter(|link| active(link.user)).ok_or(Refusal::LinkNotValid {})?)
     }
 
+    /// The caller herself, with what her present password is verified against.
+    ///
+    /// # Errors
+    /// `Forbidden` for keys and the server itself.
+    pub fn oneself(self) -> Result<(&'s Arc<User>, Candidate), Denied> {
+        let caller = self.caller()?;
+        if caller.impersonator.is_some() {
+            return Err(Denied::Forbidden("to be yourself, not to act as somebody else"));
+        }
+        let user = caller.person().and_then(|user| self.state().user(user));
+        let user = user.ok_or(Denied::Forbidden("to be a person, not a key"))?;
+        let password_hash = user.password_hash.clone().unwrap_or_default();
+        Ok((user, Candidate { user: user.id, password_hash }))
+    }
+
     fn credential(self) -> Result<(), Denied> {
         if self.caller()?.credential { Ok(()) } else { Err(Denied::Forbidden("to present a credential")) }
     }
 }
 
-/// Ends every session of a user.
-pub(in crate::domain) fn end_sessions(draft: &mut Draft, user: UserId, why: SessionEnd) {
+/// Ends every session of a user, but one where it is named.
+pub(in crate::domain) fn end_sessions(draft: &mut Draft, user: UserId, but: Option<SessionId>, why: SessionEnd) {
     let sessions: Vec<_> = draft.next().sessions_of(user).cloned().collect();
-    for session in sessions {
-        end(draft, &session, why);
+    for session in sessions.iter().filter(|session| Some(session.id) != but) {
+        end(draft, session, why);
     }
 }
 
@@ -138,22 +159,44 @@ pub(in crate::domain) fn end(draft: &mut Draft, session: &Session, why: SessionE
     draft.remove(session, Subject::Identity(session.user.uuid()), told);
 }
 
-/// Ends the unused password links of a user.
-fn end_links(draft: &mut Draft, user: UserId) {
-    let links: Vec<_> = draft.next().password_links_of(user).cloned().collect();
-    for link in links {
-        draft.remove(&*link, Subject::Identity(user.uuid()), EventKind::PasswordLinkEnded { user });
+/// A session that begins now.
+fn new_session(user: UserId, hashes: RefreshHashes, ids: &dyn Ids, now: Timestamp) -> Session {
+    Session {
+        id: SessionId::new(ids),
+        user,
+        impersonator: None,
+        family_hash: hashes.family,
+        secret_hash: hashes.own,
+        spent: None,
+        created_at: now,
+        refreshed_at: None,
+        expires_at: now.plus_seconds(SESSION_LIFETIME_SECONDS),
+    }
+}
+
+/// Ends the sessions of a user that are over, and the oldest where one more would be too many.
+fn make_room(draft: &mut Draft, user: UserId, now: Timestamp) {
+    let known: Vec<_> = draft.next().sessions_of(user).cloned().collect();
+    let (over, mut lasting): (Vec<_>, Vec<_>) = known.into_iter().partition(|known| known.expires_at <= now);
+    for session in over {
+        end(draft, &session, SessionEnd::Expired);
+    }
+    let surplus = (lasting.len() + 1).saturating_sub(SESSIONS_OF_USER_MAX);
+    for session in lasting.drain(..surplus.min(lasting.len())) {
+        end(draft, &session, SessionEnd::Displaced);
     }
 }
 
 impl Allowed<'_, SignIn, Tenant> {
-    /// Begins a session for whoever knew the password that was verified.
+    /// Begins a session for whoever knew the password that was verified; `rehashed` is the same password under
+    /// today's parameters, where it was kept under weaker ones.
     ///
     /// # Errors
     /// `Unauthenticated` when the user was disabled or set another password since.
     pub fn sign_in(
         self,
         verified: &Candidate,
+        rehashed: Option<String>,
         hashes: RefreshHashes,
         ids: &dyn Ids,
         now: Timestamp,
@@ -163,8 +206,8 @@ impl Allowed<'_, SignIn, Tenant> {
         }
         let user = self.state().user(verified.user).filter(|user| user.active);
         let user = user.filter(|user| user.password_hash.as_ref() == Some(&verified.password_hash));
-        let user = user.ok_or(Denied::Unauthenticated)?.id;
-        Ok(self.begin(user, hashes, ids, now))
+        let user = user.ok_or(Denied::Unauthenticated)?;
+        Ok(self.begin(user, rehashed, hashes, ids, now))
     }
 
     /// Begins a session for a user without a password: the server's own doing, for a demo.
@@ -181,40 +224,36 @@ impl Allowed<'_, SignIn, Tenant> {
         if self.caller()?.system.is_none() {
             return Err(Denied::Forbidden("to be the server itself").into());
         }
-        let active = self.state().user(user).is_some_and(|user| user.active);
-        if !active {
-            return Err(Refusal::PersonUnknown { path: "user".to_owned() }.into());
-        }
-        Ok(self.begin(user, hashes, ids, now))
+        let user = self.state().user(user).filter(|user| user.active);
+        let user = user.ok_or_else(|| Refusal::PersonUnknown { path: "user".to_owned() })?;
+        Ok(self.begin(user, None, hashes, ids, now))
     }
 
-    fn begin(self, user: UserId, hashes: RefreshHashes, ids: &dyn Ids, now: Timestamp) -> Change<Arc<Session>> {
+    fn begin(
+        self,
+        owner: &User,
+        rehashed: Option<String>,
+        hashes: RefreshHashes,
+        ids: &dyn Ids,
+        now: Timestamp,
+    ) -> Change<Arc<Session>> {
+        let user = owner.id;
         let mut draft = self.draft();
-        let known: Vec<_> = self.state().sessions_of(user).cloned().collect();
-        let (over, mut lasting): (Vec<_>, Vec<_>) = known.into_iter().partition(|known| known.expires_at <= now);
-        for session in over {
-            end(&mut draft, &session, SessionEnd::Expired);
-        }
-        let surplus = (lasting.len() + 1).saturating_sub(SESSIONS_OF_USER_MAX);
-        for session in lasting.drain(..surplus.min(lasting.len())) {
-            end(&mut draft, &session, SessionEnd::Displaced);
-        }
-        let session = Session {
-            id: SessionId::new(ids),
-            user,
-            family_hash: hashes.family,
-            secret_hash: hashes.own,
-            created_at: now,
-            expires_at: now.plus_seconds(SESSION_LIFETIME_SECONDS),
-        };
-        let session = draft.put(session, Subject::Identity(user.uuid()), EventKind::SignedIn { user });
+        make_room(&mut draft, user, now);
+        let session = Arc::new(new_session(user, hashes, ids, now));
+        let mut records = vec![Arc::clone(&session).record()];
+        // The same password: nothing that anybody has read of the user changes, so that her revision stays.
+        let kept = rehashed.map(|hash| User { password_hash: Some(hash), ..owner.clone() });
+        records.extend(kept.map(|user| Arc::new(user).record()));
+        draft.put_together(records, Subject::Identity(user.uuid()), EventKind::SignedIn { user });
         draft.done(session)
     }
 }
 
 impl Allowed<'_, RefreshSession, Tenant> {
-    /// Gives a session its next refresh token for the present one. A token that was used before ends the
-    /// session: either its user or a thief holds a copy, and nobody can tell which.
+    /// Gives a session its next refresh token for the present one. The one before it answers the same again for a
+    /// few seconds and changes nothing: its client has lost the answer, or asked twice at once. Any other token that
+    /// was used before ends the session: either its user or a thief holds a copy, and nobody can tell which.
     ///
     /// # Errors
     /// `Unauthenticated` for an unknown, ended or expired session, and for a token that never was one of its own.
@@ -231,18 +270,61 @@ impl Allowed<'_, RefreshSession, Tenant> {
         let session = self.state().session(session).filter(|session| session.expires_at > now);
         let session = session.filter(|session| same_secret(&session.family_hash, &presented.family));
         let session = session.ok_or(Denied::Unauthenticated)?;
+        let user = session.user;
+        if !Caller::stands_in(self.state(), session, session.principal()) {
+            return Err(Denied::Unauthenticated.into());
+        }
         let mut draft = self.draft();
         if !same_secret(&session.secret_hash, &presented.own) {
+            let just_used = session.spent.as_ref().is_some_and(|spent| {
+                same_secret(&spent.secret_hash, &presented.own) && now < spent.at.plus_seconds(REFRESH_GRACE_SECONDS)
+            });
+            if just_used && same_secret(&session.secret_hash, &next) {
+                return Ok(draft.done(Refreshed::Continued(Arc::clone(session))));
+            }
             end(&mut draft, session, SessionEnd::RefreshTokenReused);
             return Ok(draft.done(Refreshed::Ended));
         }
-        let user = session.user;
-        if !self.state().user(user).is_some_and(|user| user.active) {
-            return Err(Denied::Unauthenticated.into());
-        }
-        let session = Session { secret_hash: next, ..(**session).clone() };
+        let spent = Some(SpentToken { secret_hash: session.secret_hash, at: now });
+        let session = Session { secret_hash: next, spent, refreshed_at: Some(now), ..(**session).clone() };
         let session = draft.put(session, Subject::Identity(user.uuid()), EventKind::SessionRefreshed { user });
         Ok(draft.done(Refreshed::Continued(session)))
+    }
+}
+
+impl Allowed<'_, Impersonate, User> {
+    /// Begins a session in which an administrator acts as somebody else, for an hour.
+    ///
+    /// # Errors
+    /// `NOT_YOURSELF`, `UNKNOWN_PERSON` for a disabled user; `Forbidden` for keys, for whoever acts as somebody else
+    /// already, and for a person who stands above the caller.
+    pub fn impersonate(
+        self,
+        hashes: RefreshHashes,
+        ids: &dyn Ids,
+        now: Timestamp,
+    ) -> Result<Change<Arc<Session>>, Stopped> {
+        self.must_be_oneself()?;
+        let by = self.caller()?.user.ok_or(Denied::Forbidden("administrator"))?;
+        if by.id == self.id {
+            return Err(Refusal::NotYourself {}.into());
+        }
+        if !self.active {
+            return Err(Refusal::PersonUnknown { path: "userId".to_owned() }.into());
+        }
+        if !by.may_impersonate(&self) {
+            return Err(Denied::Forbidden("to stand no lower than that person").into());
+        }
+        let user = self.id;
+        let session = Session {
+            impersonator: Some(by.id),
+            expires_at: now.plus_seconds(IMPERSONATION_LIFETIME_SECONDS),
+            ..new_session(user, hashes, ids, now)
+        };
+        let mut draft = self.draft();
+        make_room(&mut draft, by.id, now);
+        let session = draft.put(session, Subject::Identity(user.uuid()), EventKind::ImpersonationStarted { user });
+        Ok(draft.done(session))
     }
 }
 
@@ -261,48 +343,40 @@ impl Allowed<'_, SignOut, Tenant> {
     }
 }
 
-impl Allowed<'_, CreatePasswordLink, User> {
-    /// Makes a one-time link with which the user sets a password; the older ones end.
+impl Allowed<'_, EndSession, Session> {
+    /// Ends one session from elsewhere, or the caller's own.
     ///
     /// # Errors
-    /// `Forbidden` for keys: who holds a person's link becomes that person.
-    pub fn create_password_link(
-        self,
-        secret_hash: [u8; 32],
-        ids: &dyn Ids,
-        now: Timestamp,
-    ) -> Result<Change<Arc<PasswordLink>>, Stopped> {
-        self.must_be_no_key()?;
-        let user = self.id;
+    /// None of its own.
+    pub fn end_session(self) -> Result<Change<Gone>, Stopped> {
         let mut draft = self.draft();
-        end_links(&mut draft, user);
-        let expires_at = now.plus_seconds(PASSWORD_LINK_LIFETIME_SECONDS);
-        let link = PasswordLink { id: PasswordLinkId::new(ids), user, secret_hash, expires_at };
-        let link = draft.put(link, Subject::Identity(user.uuid()), EventKind::PasswordLinkCreated { user });
-        Ok(draft.done(link))
+        end(&mut draft, &self, SessionEnd::Ended);
+        Ok(draft.done(Gone(self.id.uuid())))
     }
 }
 
-impl Allowed<'_, SetPassword, Tenant> {
-    /// Sets the password of a link's user, ends the link and all her sessions.
+impl Allowed<'_, EndAllSessions, User> {
+    /// Ends all sessions of a person, the caller's own apart where she keeps it.
     ///
     /// # Errors
-    /// `LINK_NOT_VALID`.
-    pub fn set_password(
-        self,
-        link: PasswordLinkId,
-        presented: &[u8; 32],
-        password_hash: String,
-        now: Timestamp,
-    ) -> Result<Change<Arc<User>>, Stopped> {
-        let user = self.view().valid_link(link, presented, now)?.user;
-        let user = self.state().user(user).ok_or(Refusal::LinkNotValid {})?;
-        let next = User { revision: user.revision + 1, password_hash: Some(password_hash), ..(**user).clone() };
+    /// None of its own.
+    pub fn end_all_sessions(self, keep_own: bool) -> Result<Change<Gone>, Stopped> {
+        let but = self.view().viewer().session().filter(|_| keep_own);
         let mut draft = self.draft();
-        let (id, subject) = (user.id, Subject::Identity(user.id.uuid()));
-        let user = draft.put(next, subject, EventKind::PasswordSet { user: id });
-        end_links(&mut draft, id);
-        end_sessions(&mut draft, id, SessionEnd::PasswordSet);
-        Ok(draft.done(user))
+        end_sessions(&mut draft, self.id, but, SessionEnd::Ended);
+        Ok(draft.done(Gone(self.id.uuid())))
+    }
+}
+
+impl Allowed<'_, RotateSigningKey, Tenant> {
+    /// Records that access tokens are signed by a new key from now on.
+    ///
+    /// # Errors
+    /// `Forbidden` for keys: what they did would outlive them.
+    pub fn rotate_signing_key(self, kid: String) -> Result<Change<Gone>, Stopped> {
+        self.must_be_oneself()?;
+        let mut draft = self.draft();
+        draft.tell(None, Subject::Tenant, EventKind::SigningKeyRotated { kid });
+        Ok(draft.done(Gone(self.id.uuid())))
     }
 }

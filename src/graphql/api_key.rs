@@ -104,6 +104,11 @@ impl ApiKey {
         self.0.expires_at.map(Into::into)
     }
 
+    /// Until when the secret before the last rotation is good; null where it is not.
+    async fn previous_valid_until(&self) -> Option<DateTime> {
+        self.0.previous.as_ref().map(|old| old.until.into())
+    }
+
     /// When it was revoked.
     async fn revoked_at(&self) -> Option<DateTime> {
         self.0.revoked_at.map(Into::into)
@@ -200,6 +205,17 @@ pub(super) struct CreateApiKeyInput {
     idempotency_key: Option<String>,
 }
 
+/// A key that gets another secret.
+#[derive(InputObject)]
+pub(super) struct RotateApiKeyInput {
+    /// The key.
+    api_key_id: ID,
+    /// Until when the old secret is good, at most 30 days ahead; it ends at once where nothing is named.
+    previous_valid_until: Option<DateTime>,
+    /// Repeats of the command under this key answer the same key, without its credential, and do nothing.
+    idempotency_key: Option<String>,
+}
+
 /// A key that ends.
 #[derive(InputObject)]
 pub(super) struct RevokeApiKeyInput {
@@ -290,6 +306,19 @@ impl ApiKeyMutation {
             };
             app.create_api_key(&call, asked).await
         });
+        Some(operation.await)
+    }
+
+    /// Gives an API key another secret; its credential is in the answer and nowhere else. The old one may stay good
+    /// for a while; one that was rotated before ends. Needs an administrator in person.
+    async fn rotate_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The key.")] input: RotateApiKeyInput,
+    ) -> Option<Result<CreateApiKeyPayload>> {
+        let (id, old_until) = (of_kind(Kind::ApiKey, &input.api_key_id), input.previous_valid_until.map(|at| at.0));
+        let operation =
+            mutate(ctx, input.idempotency_key, async |app, call| app.rotate_api_key(&call, id, old_until).await);
         Some(operation.await)
     }
 

@@ -44,8 +44,8 @@ impl Asker {
 pub(super) fn presented(ctx: &Context<'_>) -> Result<Option<IpAddr>> {
     let asker = ctx.data_unchecked::<Asker>();
     if asker.presented.swap(true, Ordering::Relaxed) {
-        let message =
-            "One operation presents one credential: send the next signIn, refreshSession or setPassword alone.";
+        let message = "One operation presents one credential: send the next signIn, refreshSession, setPassword or changePassword \
+             alone.";
         return Err(error(code::BAD_REQUEST, message));
     }
     Ok(asker.address)

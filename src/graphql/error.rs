@@ -10,7 +10,8 @@ use crate::{
     },
 };
 use async_graphql::{
-    ContextSelectionSet, Error, ErrorExtensions, OutputType, Positioned, Response, ServerResult, SimpleObject, Value,
+    ContextSelectionSet, Error, ErrorExtensions, OutputType, Positioned, Response, ServerError, ServerResult,
+    SimpleObject, Value,
     parser::types::Field,
     registry::{MetaEnumValue, MetaType, MetaTypeId, Registry},
 };
@@ -77,6 +78,12 @@ pub(super) fn fault(fault: Fault) -> Error {
         first.make_ascii_uppercase();
     }
     error(code, format!("{message}."))
+}
+
+/// Whether an error says that nobody is signed in.
+pub(super) fn is_unauthenticated(error: &ServerError) -> bool {
+    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+    code == Some(&Value::from(code::UNAUTHENTICATED))
 }
 
 /// A failed read.

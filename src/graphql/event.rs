@@ -47,6 +47,8 @@ pub(super) struct Actor {
     kind: ActorKind,
     /// The person; null for others.
     pub(super) user: Option<User>,
+    /// The administrator who acted as the person; null where she acted herself.
+    impersonator: Option<User>,
     /// What people call the person or key; of the server, in which of its parts it acted.
     name: Option<String>,
 }
@@ -55,12 +57,15 @@ impl Actor {
     pub(super) fn of(snapshot: &Snapshot, principal: Principal) -> Self {
         let named = || snapshot.view().name_of(principal).map(ToString::to_string);
         let (kind, user, name) = match principal {
-            Principal::User(id) => (ActorKind::User, Seen::find(snapshot, id).ok().map(User), named()),
+            Principal::User(id) | Principal::Impersonated { user: id, .. } => {
+                (ActorKind::User, Seen::find(snapshot, id).ok().map(User), named())
+            }
             Principal::Key(_) => (ActorKind::Key, None, named()),
             Principal::System(system) => (ActorKind::System, None, Some(label(system).to_owned())),
             Principal::Credential => (ActorKind::Credential, None, None),
         };
-        Self { kind, user, name }
+        let impersonator = principal.impersonator().and_then(|by| Seen::find(snapshot, by).ok()).map(User);
+        Self { kind, user, impersonator, name }
     }
 }
 

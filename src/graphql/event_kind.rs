@@ -134,6 +134,10 @@ kinds! {
     UserCreated,
     /// A person was changed.
     UserUpdated,
+    /// A person was deleted.
+    UserDeleted,
+    /// An administrator began to act as somebody else.
+    ImpersonationStarted,
     /// A one-time link for a password was made.
     PasswordLinkCreated,
     /// A one-time link ended unused.
@@ -148,6 +152,8 @@ kinds! {
     SignedOut,
     /// A session ended, and not by its user.
     SessionEnded,
+    /// Access tokens are signed by a new key.
+    SigningKeyRotated,
     /// A group was made.
     GroupCreated,
     /// A group was changed.
@@ -156,6 +162,8 @@ kinds! {
     SourceNodeCreated,
     /// An API key was made.
     ApiKeyCreated,
+    /// An API key has another secret.
+    ApiKeyRotated,
     /// An API key was ended.
     ApiKeyRevoked,
 }

@@ -1,16 +1,21 @@
 //! People and groups: as others see them, and as administrators change them.
 //! Never shows a hash, a secret or a session.
 
+mod bulk;
+
+pub(super) use bulk::BulkMutation;
+
 use super::{
     call::{connection, mutate, page, payload, snapshot},
     error::PageError,
-    id::{global, of_kind},
+    id::{EventCursor, global, of_kind},
     scalar::DateTime,
+    session::{Session, sessions_of},
+    timeline::{EventConnection, by_actor},
 };
 use crate::{
-    app::{Seen, identity as people},
+    app::{EventsAsked, Seen, identity as people},
     domain::{
-        id::UserId,
         identity::{self, GroupChange, NewGroup, NewUser, UserChange},
         record::Kind,
         text::Name,
@@ -18,6 +23,7 @@ use crate::{
 };
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// What somebody may do beyond roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -74,6 +80,31 @@ impl User {
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
     }
+
+    /// When she was deleted; her name stays, because what she did stays.
+    async fn deleted_at(&self) -> Option<DateTime> {
+        self.0.deleted_at.map(Into::into)
+    }
+
+    /// What she did, newest first, as far as you may read it; also what an administrator did as her, or she as
+    /// somebody else.
+    async fn activity(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many events: 0 to 100; 25 where nothing is named.")] first: Option<i32>,
+        #[graphql(desc = "Events after this cursor in the order of the list.")] after: Option<EventCursor>,
+        #[graphql(desc = "The last so many events: 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Events before this cursor in the order of the list.")] before: Option<EventCursor>,
+    ) -> Result<EventConnection> {
+        let (after, before) = (after.map(Into::into), before.map(Into::into));
+        by_actor(ctx, &self.0, EventsAsked { first, after, last, before, ..EventsAsked::default() }).await
+    }
+
+    /// Her sessions, oldest first, those included that end at their next use; none for everybody but herself and
+    /// administrators.
+    async fn sessions(&self) -> Vec<Session> {
+        sessions_of(&self.0)
+    }
 }
 
 /// A set of users.
@@ -97,7 +128,12 @@ impl Group {
         self.0.name.as_str()
     }
 
-    /// Its members, oldest first.
+    /// Groups whose members are members of this one, too.
+    async fn groups(&self) -> Vec<Self> {
+        self.0.groups.iter().filter_map(|group| Seen::find(self.0.snapshot(), *group).ok().map(Group)).collect()
+    }
+
+    /// Its members, oldest first, those of its groups apart.
     async fn members(&self) -> Vec<User> {
         self.0.members.iter().filter_map(|user| Seen::find(self.0.snapshot(), *user).ok().map(User)).collect()
     }
@@ -199,6 +235,9 @@ pub(super) struct CreateGroupInput {
     /// Its first members.
     #[graphql(default)]
     members: Vec<ID>,
+    /// Groups whose members are to be members, too.
+    #[graphql(default)]
+    groups: Vec<ID>,
     /// Repeats of the command under this key answer the same and do nothing.
     idempotency_key: Option<String>,
 }
@@ -218,6 +257,12 @@ pub(super) struct UpdateGroupInput {
     /// Who is no longer one.
     #[graphql(default)]
     remove: Vec<ID>,
+    /// Groups whose members become members, too.
+    #[graphql(default)]
+    add_groups: Vec<ID>,
+    /// Groups whose members no longer are.
+    #[graphql(default)]
+    remove_groups: Vec<ID>,
     /// Repeats of the command under this key answer the same and do nothing.
     idempotency_key: Option<String>,
 }
@@ -238,8 +283,8 @@ payload! {
     } from Arc<identity::Group>, |committed| Seen::after(committed).ok().map(Group)
 }
 
-fn user_ids(ids: &[ID]) -> Vec<UserId> {
-    ids.iter().map(|id| of_kind(Kind::User, id)).collect()
+fn ids<T: From<Uuid>>(kind: Kind, ids: &[ID]) -> Vec<T> {
+    ids.iter().map(|id| of_kind(kind, id)).collect()
 }
 
 /// Mutations of people and groups.
@@ -262,20 +307,17 @@ impl IdentityMutation {
     }
 
     /// Changes a person's name, standing, or whether she may sign in. Needs an administrator; nobody disables
-    /// himself, and one administrator stays.
+    /// or demotes himself, and one administrator stays.
     async fn update_user(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The change.")] input: UpdateUserInput,
     ) -> Option<Result<UserPayload>> {
         let operation = mutate(ctx, input.idempotency_key, async |app, call| {
-            let change = UserChange {
-                expected_revision: input.expected_revision,
-                name: input.name.map(|name| Name::parse("name", &name)).transpose()?,
-                standing: input.standing.map(Into::into),
-                active: input.active,
-            };
-            app.update_user(&call, of_kind(Kind::User, &input.user_id), change).await
+            let UpdateUserInput { user_id, expected_revision, name, standing, active, .. } = input;
+            let name = name.map(|name| Name::parse("name", &name)).transpose()?;
+            let change = UserChange { expected_revision, name, standing: standing.map(Into::into), active };
+            app.update_user(&call, of_kind(Kind::User, &user_id), change).await
         });
         Some(operation.await)
     }
@@ -287,7 +329,11 @@ impl IdentityMutation {
         #[graphql(desc = "The new group.")] input: CreateGroupInput,
     ) -> Option<Result<GroupPayload>> {
         let operation = mutate(ctx, input.idempotency_key, async |app, call| {
-            let new = NewGroup { name: Name::parse("name", &input.name)?, members: user_ids(&input.members) };
+            let new = NewGroup {
+                name: Name::parse("name", &input.name)?,
+                members: ids(Kind::User, &input.members),
+                groups: ids(Kind::Group, &input.groups),
+            };
             app.create_group(&call, new).await
         });
         Some(operation.await)
@@ -303,8 +349,10 @@ impl IdentityMutation {
             let change = GroupChange {
                 expected_revision: input.expected_revision,
                 name: input.name.map(|name| Name::parse("name", &name)).transpose()?,
-                add: user_ids(&input.add),
-                remove: user_ids(&input.remove),
+                add: ids(Kind::User, &input.add),
+                remove: ids(Kind::User, &input.remove),
+                add_groups: ids(Kind::Group, &input.add_groups),
+                remove_groups: ids(Kind::Group, &input.remove_groups),
             };
             app.update_group(&call, of_kind(Kind::Group, &input.group_id), change).await
         });

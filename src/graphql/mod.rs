@@ -26,4 +26,4 @@ mod template;
 mod tenant;
 mod timeline;
 
-pub use schema::{Api, ApiConnection, sdl};
+pub use schema::{Answered, Api, ApiConnection, sdl};

@@ -5,9 +5,9 @@ use super::{
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
-    error::coded,
+    error::{coded, is_unauthenticated},
     governance::{GovernanceMutation, GovernanceQuery},
-    identity::{IdentityMutation, IdentityQuery},
+    identity::{BulkMutation, IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
@@ -58,6 +58,7 @@ pub(super) struct Mutation(
     DeploymentMutation,
     SessionMutation,
     IdentityMutation,
+    BulkMutation,
     ApiKeyMutation,
     TenantMutation,
 );
@@ -81,11 +82,20 @@ pub struct Api {
     app: App,
 }
 
+/// What a request came to.
+pub struct Answered {
+    /// The answer.
+    pub response: Response,
+    /// Whether a credential was presented that is not valid, and something was asked that needs one.
+    pub unauthenticated: bool,
+}
+
 /// The API for one socket, whose credential came with its first message.
 #[derive(Clone)]
 pub struct ApiConnection {
     api: Api,
     credential: Option<Arc<str>>,
+    viewer: Option<Arc<Viewer>>,
     address: Option<IpAddr>,
 }
 
@@ -105,11 +115,19 @@ impl Api {
         self.app.store().is_rebuilding()
     }
 
+    /// The public keys of which access tokens are good now, as a JWK set in JSON.
+    pub fn public_keys(&self) -> Option<String> {
+        self.app.public_keys()
+    }
+
     /// Answers one request of whoever presents this credential, or of nobody, from this network address; a caller in
     /// the same process has none.
-    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, request: Request) -> Response {
+    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, request: Request) -> Answered {
         let viewer = self.viewer(credential).await;
-        coded(self.schema.execute(request.data(Asker::new(viewer, address))).await)
+        let invalid = credential.is_some() && matches!(viewer, Err(Failed::Denied(Denied::Unauthenticated)));
+        let response = coded(self.schema.execute(request.data(Asker::new(viewer, address))).await);
+        let unauthenticated = invalid && response.errors.iter().any(is_unauthenticated);
+        Answered { response, unauthenticated }
     }
 
     /// The API for a socket that presented this credential.
@@ -117,10 +135,11 @@ impl Api {
     /// # Errors
     /// `Unauthenticated` when a credential was presented that is not valid; a fault when it could not be checked.
     pub async fn connection(&self, credential: Option<&str>, address: Option<IpAddr>) -> Result<ApiConnection, Failed> {
-        if credential.is_some() {
-            self.viewer(credential).await?;
-        }
-        Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into), address })
+        let viewer = match credential {
+            Some(_) => Some(self.viewer(credential).await?),
+            None => None,
+        };
+        Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into), viewer, address })
     }
 
     async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Failed> {
@@ -131,9 +150,19 @@ impl Api {
     }
 }
 
+impl ApiConnection {
+    /// Waits until what the socket was opened with no longer stands; for ever where it was opened with nothing.
+    pub async fn ended(&self) {
+        match (&self.credential, &self.viewer) {
+            (Some(credential), Some(viewer)) => self.api.app.ended(credential, viewer).await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
 impl Executor for ApiConnection {
     async fn execute(&self, request: Request) -> Response {
-        self.api.request(self.credential.as_deref(), self.address, request).await
+        self.api.request(self.credential.as_deref(), self.address, request).await.response
     }
 
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {

@@ -1,54 +1,69 @@
 //! Signing in and out, and one-time links for passwords.
 //! Never says what was wrong with a credential, and never shows a secret but in the answer that made it.
 
+mod mutation;
+
+pub(super) use mutation::SessionMutation;
+
 use super::{
-    call::{Payload, app, mutate, presented, viewer, worded},
-    error::{UserError, code, error, throttled},
-    id::{EventCursor, of_kind},
+    call::Payload,
+    error::UserError,
+    id::{EventCursor, global},
     identity::User,
     scalar::DateTime,
 };
 use crate::{
-    app::{Committed, Failed, MadeLink, NotSignedIn, Seen, SignIn, SignedIn},
-    domain::{access::Denied, identity, receipt::Gone, record::Kind},
+    app::{Committed, MadeLink, Seen, SignedIn},
+    domain::{identity, receipt::Gone, record::Kind},
 };
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{ID, Object, SimpleObject};
 use std::sync::Arc;
 
-/// With what you sign in.
-#[derive(InputObject)]
-pub(super) struct SignInInput {
-    /// Your organisation's short name.
-    organisation: String,
-    /// Your address, in any case.
-    email: String,
-    /// Your password.
-    password: String,
+/// A sign-in that goes on; its user and administrators see it.
+pub(super) struct Session(pub(super) Seen<identity::Session>);
+
+/// A sign-in that goes on; its user and administrators see it.
+#[Object]
+impl Session {
+    /// The session's id.
+    async fn id(&self) -> ID {
+        global(Kind::Session, self.0.id.uuid())
+    }
+
+    /// Whose it is.
+    async fn user(&self) -> Option<User> {
+        Seen::find(self.0.snapshot(), self.0.user).ok().map(User)
+    }
+
+    /// The administrator who acts in it as that user; null where she does herself.
+    async fn impersonator(&self) -> Option<User> {
+        Seen::find(self.0.snapshot(), self.0.impersonator?).ok().map(User)
+    }
+
+    /// When it began.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it was refreshed last; null where it never was.
+    async fn refreshed_at(&self) -> Option<DateTime> {
+        self.0.refreshed_at.map(Into::into)
+    }
+
+    /// When it ends by itself.
+    async fn expires_at(&self) -> DateTime {
+        self.0.expires_at.into()
+    }
+
+    /// Whether it is the one that you ask with.
+    async fn current(&self) -> bool {
+        self.0.snapshot().viewer().session() == Some(self.0.id)
+    }
 }
 
-/// With what you stay signed in.
-#[derive(InputObject)]
-pub(super) struct RefreshSessionInput {
-    /// The refresh token of the last answer; it is good once, and coming again it ends the session.
-    refresh_token: String,
-}
-
-/// Whose password a link is to set.
-#[derive(InputObject)]
-pub(super) struct CreatePasswordLinkInput {
-    /// The user.
-    user_id: ID,
-    /// Repeats of the command under this key answer the same link, without its token, and do nothing.
-    idempotency_key: Option<String>,
-}
-
-/// A password, and the link that allows setting it.
-#[derive(InputObject)]
-pub(super) struct SetPasswordInput {
-    /// The token of the link.
-    token: String,
-    /// The new password: 12 to 256 characters.
-    password: String,
+/// Sessions as one sees them.
+pub(super) fn sessions_of(user: &Seen<identity::User>) -> Vec<Session> {
+    user.sessions().into_iter().map(Session).collect()
 }
 
 /// What signing in and refreshing answer.
@@ -88,16 +103,16 @@ impl Payload for SessionPayload {
     }
 }
 
-/// What signing out answers.
+/// What ending sessions answers.
 #[derive(SimpleObject)]
-pub(super) struct SignOutPayload {
+pub(super) struct EndSessionPayload {
     /// The rules that the request breaks; empty when it was done.
     user_errors: Vec<UserError>,
     /// The position of the change in the event log.
     cursor: Option<EventCursor>,
 }
 
-impl Payload for SignOutPayload {
+impl Payload for EndSessionPayload {
     type Outcome = Gone;
 
     fn done(_: Committed<Gone>, cursor: EventCursor) -> Self {
@@ -159,93 +174,5 @@ impl Payload for SetPasswordPayload {
 
     fn refused(user_errors: Vec<UserError>) -> Self {
         Self { email: None, user_errors, cursor: None }
-    }
-}
-
-/// Words what became of a credential in the input: whoever presents it may be nobody yet.
-fn accepted<P: Payload>(
-    ctx: &Context<'_>,
-    outcome: Result<Committed<P::Outcome>, Failed>,
-    wrong: &'static str,
-) -> Result<P> {
-    match outcome {
-        Err(Failed::Denied(Denied::Unauthenticated)) => Err(error(code::UNAUTHENTICATED, wrong)),
-        outcome => worded(app(ctx).store().epoch(), outcome),
-    }
-}
-
-/// Mutations of sessions and passwords.
-#[derive(Default)]
-pub(super) struct SessionMutation;
-
-#[Object]
-impl SessionMutation {
-    /// Signs you in. Whatever is wrong, the answer is UNAUTHENTICATED; who tries too often is told RATE_LIMITED and
-    /// when to try again. Needs no credential, and stands alone in its operation.
-    async fn sign_in(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "With what you sign in.")] input: SignInInput,
-    ) -> Option<Result<SessionPayload>> {
-        let SignInInput { organisation, email, password } = input;
-        let done = async {
-            let address = presented(ctx)?;
-            let outcome = match app(ctx).sign_in(SignIn { organisation, email, password }, address).await {
-                Err(NotSignedIn::Throttled { wait }) => return Err(throttled(wait)),
-                Err(NotSignedIn::Failed(failed)) => Err(failed),
-                Ok(committed) => Ok(committed),
-            };
-            accepted(ctx, outcome, "The organisation, the address or the password is wrong.")
-        };
-        Some(done.await)
-    }
-
-    /// The next tokens of your session, for a refresh token that is good once. Needs no other credential.
-    async fn refresh_session(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "With what you stay signed in.")] input: RefreshSessionInput,
-    ) -> Option<Result<SessionPayload>> {
-        let done = async {
-            presented(ctx)?;
-            let outcome = app(ctx).refresh_session(&input.refresh_token).await;
-            accepted(ctx, outcome, "The refresh token is not valid any more. Sign in again.")
-        };
-        Some(done.await)
-    }
-
-    /// Ends the session that you ask with: its tokens are refused from now on.
-    async fn sign_out(&self, ctx: &Context<'_>) -> Option<Result<SignOutPayload>> {
-        let done = async {
-            let viewer = viewer(ctx)?;
-            worded(app(ctx).store().epoch(), app(ctx).sign_out(&viewer).await)
-        };
-        Some(done.await)
-    }
-
-    /// Makes a one-time link, good for an hour, with which a user sets a password; the older ones end. Needs an
-    /// administrator in person.
-    async fn create_password_link(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Whose password.")] input: CreatePasswordLinkInput,
-    ) -> Option<Result<CreatePasswordLinkPayload>> {
-        let user = of_kind(Kind::User, &input.user_id);
-        let operation =
-            mutate(ctx, input.idempotency_key, async |app, call| app.create_password_link(&call, user).await);
-        Some(operation.await)
-    }
-
-    /// Sets a password with the token of a link; every session of the user ends. Needs no other credential.
-    async fn set_password(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The password.")] input: SetPasswordInput,
-    ) -> Option<Result<SetPasswordPayload>> {
-        let done = async {
-            presented(ctx)?;
-            worded(app(ctx).store().epoch(), app(ctx).set_password(&input.token, &input.password).await)
-        };
-        Some(done.await)
     }
 }

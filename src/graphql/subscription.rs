@@ -201,7 +201,7 @@ impl Subscription {
         follow(ctx, after, filter, |item| {
             Some(match item {
                 StreamItem::Checkpoint(position) => EventEdge::checkpoint(position.into()),
-                StreamItem::Event(recorded, snapshot) => EventEdge::new(TimelineEvent::new(snapshot, recorded)),
+                StreamItem::Event(recorded, snapshot) => EventEdge::new(TimelineEvent::new(snapshot, *recorded)),
             })
         })
         .await

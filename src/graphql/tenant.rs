@@ -3,11 +3,12 @@
 
 use super::{
     api_key::ApiKey,
-    call::{Payload, connection, mutate, page, payload, snapshot},
+    call::{Payload, app, connection, mutate, page, payload, snapshot, viewer, worded},
     error::{PageError, UserError, denied},
     id::{EventCursor, global},
     identity::{Group, User},
     scalar::DateTime,
+    session::{Session, sessions_of},
 };
 use crate::{
     app::{Committed, MadeTenant, Seen, fixture, identity as people, tenants},
@@ -64,10 +65,14 @@ pub(super) struct Viewer {
     tenant: Tenant,
     /// The person, or the person whose rights a key carries; null for the key of a node.
     user: Option<User>,
+    /// The administrator who acts as the person; null where she acts herself.
+    impersonator: Option<User>,
     /// The key that asks; null for a person, and where its user may not see keys.
     api_key: Option<ApiKey>,
     /// The groups that the person is in, oldest first.
     groups: Vec<Group>,
+    /// The person's sessions, oldest first; none for a key.
+    sessions: Vec<Session>,
 }
 
 /// Queries about oneself and one's organisation.
@@ -79,10 +84,12 @@ impl TenantQuery {
     /// Who asks.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
         let snapshot = snapshot(ctx).await?;
-        let people::Me { tenant, user, key, groups } = people::me(snapshot).map_err(denied)?;
+        let people::Me { tenant, user, impersonator, key, groups } = people::me(snapshot).map_err(denied)?;
         Ok(Viewer {
             tenant: Tenant(tenant),
+            sessions: user.as_ref().filter(|_| key.is_none()).map(sessions_of).unwrap_or_default(),
             user: user.map(User),
+            impersonator: impersonator.map(User),
             api_key: key.and_then(|key| Seen::find(snapshot, key.id).ok()).map(ApiKey),
             groups: groups.into_iter().map(Group).collect(),
         })
@@ -229,6 +236,29 @@ impl Payload for CreateTenantPayload {
     }
 }
 
+/// What changing the key that signs access tokens answers.
+#[derive(SimpleObject)]
+pub(super) struct RotateSigningKeyPayload {
+    /// The new key's name, as tokens carry it; null when it was refused.
+    kid: Option<String>,
+    /// The rules that the request breaks; empty when it was done.
+    user_errors: Vec<UserError>,
+    /// The position of the change in the platform's event log.
+    cursor: Option<EventCursor>,
+}
+
+impl Payload for RotateSigningKeyPayload {
+    type Outcome = String;
+
+    fn done(committed: Committed<String>, cursor: EventCursor) -> Self {
+        Self { kid: Some(committed.outcome), user_errors: vec![], cursor: Some(cursor) }
+    }
+
+    fn refused(user_errors: Vec<UserError>) -> Self {
+        Self { kid: None, user_errors, cursor: None }
+    }
+}
+
 /// Mutations of organisations.
 #[derive(Default)]
 pub(super) struct TenantMutation;
@@ -279,6 +309,16 @@ impl TenantMutation {
     ) -> Option<Result<TenantEntryPayload>> {
         let TenantInput { slug, idempotency_key } = input;
         Some(mutate(ctx, idempotency_key, async |app, call| app.erase_tenant(&call, slug).await).await)
+    }
+
+    /// Has access tokens signed by a new key from now on; those of the old one stay good as long as they would have.
+    /// The public keys are at `/.well-known/jwks.json`. Needs the platform operator in person.
+    async fn rotate_signing_key(&self, ctx: &Context<'_>) -> Option<Result<RotateSigningKeyPayload>> {
+        let done = async {
+            let viewer = viewer(ctx)?;
+            worded(app(ctx).store().epoch(), app(ctx).rotate_signing_key(&viewer).await)
+        };
+        Some(done.await)
     }
 
     /// Makes an organisation with the Standard template and one administrator. Needs the platform operator, who

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::{EventFilter, EventPage, EventsAsked, Kinds, Seen},
-    domain::{id::ItemId, item::Item, record::Kind},
+    domain::{id::ItemId, identity::User, item::Item, record::Kind},
     store::Snapshot,
 };
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
@@ -105,6 +105,12 @@ async fn events(ctx: &Context<'_>, snapshot: &Snapshot, asked: &EventsAsked) -> 
 pub(super) async fn of_item(ctx: &Context<'_>, item: &Seen<Item>, page: EventsAsked) -> Result<EventConnection> {
     let asked = EventsAsked { of: vec![item.id.uuid()], ..page };
     events(ctx, item.snapshot(), &asked).await
+}
+
+/// What somebody did, newest first.
+pub(super) async fn by_actor(ctx: &Context<'_>, user: &Seen<User>, page: EventsAsked) -> Result<EventConnection> {
+    let asked = EventsAsked { actor: Some(user.id.uuid()), ..page };
+    events(ctx, user.snapshot(), &asked).await
 }
 
 /// Queries about what happened.

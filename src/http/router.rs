@@ -8,7 +8,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::net::SocketAddr;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -25,6 +25,7 @@ pub(super) fn router(server: Server) -> Router {
         .route("/playground/session.json", get(playground::session))
         .route("/playground/{name}", get(playground::file))
         .route("/set-password", get(password_page::page))
+        .route("/.well-known/jwks.json", get(public_keys))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(server)
@@ -70,6 +71,14 @@ async fn graphql_get(
     match upgrade {
         Ok(upgrade) => websocket::upgrade(server, peer, &headers, upgrade),
         Err(_) => transport::get(&server, peer, &headers, parameters).await,
+    }
+}
+
+/// The keys that verify access tokens, for whoever wants to verify them himself.
+async fn public_keys(State(server): State<Server>) -> Response {
+    match server.api.public_keys() {
+        Some(keys) => ([(header::CONTENT_TYPE, "application/jwk-set+json")], keys).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::admission;
 use super::auth::credential;
 use super::fault::Fault;
 use super::sse;
+use crate::graphql::Answered;
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response as Outcome, ServerError, Value};
@@ -199,7 +200,7 @@ async fn execute(
     }
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
     match tokio::time::timeout(limit, server.api.request(credential, Some(peer.ip()), request)).await {
-        Ok(outcome) => answer(outcome, media_type),
+        Ok(answered) => answer(answered, media_type),
         Err(_) => {
             let message = "The operation took too long; whether it took effect is not known.";
             Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(media_type)
@@ -229,8 +230,11 @@ struct Refused<'a> {
     extensions: &'a BTreeMap<String, Value>,
 }
 
-fn answer(outcome: Outcome, media_type: &'static str) -> Response {
+/// A credential that is not valid is told by the status, too, whichever fields have failed for it.
+fn answer(answered: Answered, media_type: &'static str) -> Response {
+    let Answered { response: outcome, unauthenticated } = answered;
     let status = match refusal_code(&outcome) {
+        _ if unauthenticated => StatusCode::UNAUTHORIZED,
         None => StatusCode::OK,
         Some("UNAUTHENTICATED") => StatusCode::UNAUTHORIZED,
         Some("RATE_LIMITED") => StatusCode::TOO_MANY_REQUESTS,

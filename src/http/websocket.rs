@@ -101,6 +101,7 @@ enum Wake {
     Received(Option<Result<Message, axum::Error>>),
     Step(String, Step),
     Ping,
+    Ended,
 }
 
 struct Connection {
@@ -136,11 +137,13 @@ impl Connection {
         let mut ping = interval_at(Instant::now() + period, period);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let mut ended = Box::pin(api.ended());
         loop {
             let wake = tokio::select! {
                 message = self.socket.recv() => Wake::Received(message),
                 Some((id, step)) = self.outcomes.next(), if !self.outcomes.is_empty() => Wake::Step(id, step),
                 _ = ping.tick() => Wake::Ping,
+                () = &mut ended => Wake::Ended,
             };
             match wake {
                 Wake::Received(message) => {
@@ -150,6 +153,8 @@ impl Connection {
                     }
                 }
                 Wake::Step(id, step) => self.tell(id, step).await?,
+                // The session ended, the user was disabled, the key revoked: whoever comes again must say who he is.
+                Wake::Ended => return Err(End::Close(4403, "Forbidden")),
                 Wake::Ping if heard.elapsed() > Duration::from_secs(REQUEST_SECONDS_MAX) => {
                     return Err(End::Gone);
                 }

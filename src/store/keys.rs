@@ -190,17 +190,24 @@ impl Keys {
     /// # Errors
     /// [`KeysError`]
     pub fn secret(&self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        if !is_secret_name(name) {
-            return Err(KeysError::Name(name.to_owned()));
-        }
+        let file = secret_file(name)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = format!("{name}{SECRET}");
         if let Some(secret) = read(&self.directory.join(&file))? {
             return Ok(secret);
         }
         let secret = Zeroizing::new(make());
         self.write(&file, &secret)?;
         Ok(secret)
+    }
+
+    /// Stores another secret under this name, durably, in place of the one that was there.
+    ///
+    /// # Errors
+    /// [`KeysError`]; the old one is there then.
+    pub fn replace(&self, name: &str, secret: &[u8]) -> Result<(), KeysError> {
+        let file = secret_file(name)?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&file, secret)
     }
 
     /// Puts a file in place so that it is there whole and durably, or not at all.
@@ -230,6 +237,13 @@ pub(super) fn read_key_file(path: &Path) -> Result<TenantKey, KeysError> {
     let key = read(path)?.ok_or_else(|| KeysError::Damaged(path.to_path_buf()))?;
     let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Damaged(path.to_path_buf()))?;
     Ok(TenantKey(Zeroizing::new(key)))
+}
+
+fn secret_file(name: &str) -> Result<String, KeysError> {
+    if !is_secret_name(name) {
+        return Err(KeysError::Name(name.to_owned()));
+    }
+    Ok(format!("{name}{SECRET}"))
 }
 
 fn tenant_file(tenant: TenantId) -> String {

@@ -129,6 +129,18 @@ impl Subscription {
         }
     }
 
+    /// The code with which the server closes the socket; none when it does not in time.
+    pub async fn closed(&mut self, patience: Duration) -> Option<u16> {
+        let end = tokio::time::Instant::now() + patience;
+        loop {
+            match tokio::time::timeout_at(end, self.socket.next()).await.ok()?? {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// Everything that comes until nothing has come for a while.
     pub async fn rest(&mut self) -> Vec<Value> {
         let mut edges = vec![];

@@ -127,7 +127,7 @@ async fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
 
     let segment = data.join("journal/0000000000000001.journal");
     let mut journal = std::fs::read(&segment).unwrap();
-    journal[700] ^= 4;
+    journal[300] ^= 4;
     std::fs::write(&segment, &journal).unwrap();
     finds(&data, ("journal", "problem", "0000000000000001.journal at offset 100: group 1 is damaged"), &[], &[]).await;
     std::fs::write(data.join("format"), "2\n").unwrap();

@@ -82,7 +82,7 @@ impl Hall {
 
     async fn response(&self, who: &str, query: &str, variables: Value) -> Value {
         let request = Request::new(query).variables(Variables::from_json(variables));
-        serde_json::to_value(self.api.request(Some(self.credential(who)), None, request).await).unwrap()
+        serde_json::to_value(self.api.request(Some(self.credential(who)), None, request).await.response).unwrap()
     }
 
     async fn ask(&self, who: &str, query: &str, variables: Value) -> Value {
@@ -415,7 +415,7 @@ async fn nothing_is_delivered_once_a_right_is_gone() {
     let snapshot = hall.app.snapshot(&founder(hall.acme)).await.unwrap();
     let readers = snapshot.view().all::<Group>().find(|group| group.name.as_str() == "Readers").unwrap().clone();
     let remove = vec![hall.user("Rita Reader").await.id];
-    let change = GroupChange { expected_revision: readers.revision, name: None, add: vec![], remove };
+    let change = GroupChange { expected_revision: readers.revision, remove, ..GroupChange::default() };
     hall.app.update_group(&hall.admin(), readers.id, change).await.unwrap();
     hall.rename(&story.bundle, 3, "after").await;
     assert_eq!(poll(&mut rita).await, None, "the right counts that holds at delivery");

@@ -3,7 +3,8 @@
 use super::machine::{CountedIds, HandClock, machine};
 use countersign::{
     app::{
-        App, Call, Failed, Fault, NotSignedIn, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, SignIn, SignedIn,
+        App, Call, Failed, Fault, NotSignedIn, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, Passwords, SignIn, SignedIn,
+        Verdict,
         fixture::{Administrator, Makers, Organisation, standard_founding},
         founder,
         identity::{self, AskedKey, UserFilter},
@@ -11,14 +12,17 @@ use countersign::{
     domain::{
         access::{Denied, Principal, Viewer},
         id::{ApiKeyId, Ids, TenantId, UserId},
-        identity::{GroupChange, KeyOwner, NewGroup, NewSourceNode, NewUser, Scope, Standing, UserChange},
+        identity::{GroupChange, KeyOwner, NewGroup, NewSourceNode, NewUser, Scope, Standing, User, UserChange},
         receipt::Idempotency,
         refusal::Refusal,
+        session::Password,
         tenant::SettingsChange,
         text::{Name, Slug},
         time::Clock,
     },
-    limits::{ACCESS_TOKEN_LIFETIME_SECONDS, PASSWORD_LINK_LIFETIME_SECONDS, SESSION_LIFETIME_SECONDS},
+    limits::{
+        ACCESS_TOKEN_LIFETIME_SECONDS, PASSWORD_LINK_LIFETIME_SECONDS, REFRESH_GRACE_SECONDS, SESSION_LIFETIME_SECONDS,
+    },
     store::Store,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -435,11 +439,15 @@ async fn users_and_groups_change_within_the_rules() {
     let lesser = UserChange { standing: Some(Standing::Member), ..revision(2) };
     assert_eq!(refused(update(office.admin, lesser.clone()).await), "LAST_ADMINISTRATOR");
     update(ben.id, UserChange { standing: Some(Standing::Administrator), ..revision(1) }).await.unwrap();
-    update(office.admin, lesser).await.unwrap();
+    // With another administrator there, nobody demotes himself all the same: the other one does.
+    assert_eq!(refused(update(office.admin, lesser.clone()).await), "NOT_YOURSELF");
+    let issued = office.app.issue_access_token(office.tenant, ben.id, 60).await.unwrap().outcome;
+    let by_ben = call(office.app.authenticate(&issued.access_token).await.unwrap());
+    office.app.update_user(&by_ben, office.admin, lesser).await.unwrap();
     assert_eq!(refused(update(ben.id, off(2)).await), "FORBIDDEN");
 
     let admin = server(office.tenant);
-    let group = |members: Vec<UserId>| NewGroup { name: name("Builders"), members };
+    let group = |members: Vec<UserId>| NewGroup { name: name("Builders"), members, groups: vec![] };
     let stranger = UserId::from_uuid(office.ids.next());
     assert_eq!(refused(office.app.create_group(&admin, group(vec![stranger])).await), "UNKNOWN_PERSON");
     let builders = office.app.create_group(&admin, group(vec![ben.id])).await.unwrap().outcome;
@@ -518,4 +526,95 @@ async fn an_unknown_user_costs_as_much_work_as_a_wrong_password() {
     }
     let (least, most) = (took.iter().min().unwrap(), took.iter().max().unwrap());
     assert!(*most < *least * 4, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_answer_was_lost_answers_the_same_for_ten_seconds() {
+    let office = Office::new().await;
+    let first = office.signed_in().await;
+    let second = office.refreshed(&first.refresh_token).await.unwrap();
+    office.clock.advance(REFRESH_GRACE_SECONDS - 1);
+    let again = office.refreshed(&first.refresh_token).await.unwrap();
+    assert_eq!(again.refresh_token, second.refresh_token);
+    assert!(office.is_accepted(&again.access_token).await && office.is_accepted(&second.access_token).await);
+    // Coming again does not make it last longer.
+    office.clock.advance(1);
+    assert_eq!(refused(office.refreshed(&first.refresh_token).await), "UNAUTHENTICATED");
+    assert_eq!(refused(office.refreshed(&second.refresh_token).await), "UNAUTHENTICATED");
+    assert!(!office.is_accepted(&second.access_token).await);
+
+    // Once its successor was used, a token is old, however little time has gone by.
+    let first = office.signed_in().await;
+    let second = office.refreshed(&first.refresh_token).await.unwrap();
+    office.refreshed(&second.refresh_token).await.unwrap();
+    assert_eq!(refused(office.refreshed(&first.refresh_token).await), "UNAUTHENTICATED");
+    assert_eq!(refused(office.refreshed(&second.refresh_token).await), "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn a_password_that_was_kept_cheaply_is_kept_as_today_once_its_user_signs_in() {
+    let office = Office::new().await;
+    let organisation = Organisation { slug: Slug::new("old"), name: name("Old") };
+    let administrator = Administrator { name: name("Ada"), email: "ada@example.org".to_owned() };
+    let makers = Makers { ids: &*office.ids, secret: &|| [7; 32], now: office.clock.now() };
+    let mut founding = standard_founding(organisation, administrator, makers).unwrap().founding;
+    let weak = argon2::Params::new(8 * 1024, 1, 1, None).unwrap();
+    let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, weak);
+    let weak = argon2::PasswordHasher::hash_password(&weak, PASSWORD.as_bytes()).unwrap().to_string();
+    founding.users[0].password_hash = Some(weak.clone());
+    let (tenant, admin) = (founding.tenant.id, founding.users[0].id);
+    office.app.create_tenant(&server(PLATFORM), founding).await.unwrap();
+    let kept = async || {
+        let snapshot = office.app.snapshot(&founder(tenant)).await.unwrap();
+        let user = snapshot.view().all::<User>().find(|user| user.id == admin).unwrap();
+        (user.password_hash.clone().unwrap(), user.revision)
+    };
+    assert_eq!(office.sign_in("old", "ada@example.org", "not the password").await.err(), Some(NEVER));
+    assert_eq!(kept().await, (weak.clone(), 1));
+    office.sign_in("old", "ada@example.org", PASSWORD).await.unwrap();
+    let (strong, revision) = kept().await;
+    assert!(strong.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{strong}");
+    assert_eq!(revision, 1);
+    // And then it stays.
+    office.sign_in("old", "ada@example.org", PASSWORD).await.unwrap();
+    assert_eq!(kept().await.0, strong);
+}
+
+/// Welch's t of two samples.
+fn welch(one: &[f64], other: &[f64]) -> f64 {
+    let count = |sample: &[f64]| f64::from(u32::try_from(sample.len()).unwrap());
+    let mean = |sample: &[f64]| sample.iter().sum::<f64>() / count(sample);
+    let spread = |sample: &[f64]| {
+        let mean = mean(sample);
+        sample.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count(sample) - 1.0) / count(sample)
+    };
+    (mean(one) - mean(other)) / (spread(one) + spread(other)).sqrt()
+}
+
+/// Who measures sign-ins must not learn which addresses are known.
+#[tokio::test]
+async fn the_times_of_known_and_unknown_users_do_not_separate() {
+    let pairs = std::env::var("COUNTERSIGN_SIGN_IN_PAIRS").map_or(200, |pairs| pairs.parse().unwrap());
+    let passwords = Passwords::start().unwrap();
+    let known = passwords.hash(Password::parse(PASSWORD).unwrap()).await.unwrap();
+    let verify = async |hash: Option<String>| {
+        let begun = tokio::time::Instant::now();
+        let wrong = Password::parse("not the password").ok();
+        assert_eq!(passwords.verify(wrong, hash).await.unwrap(), Verdict::Wrong);
+        begun.elapsed().as_secs_f64()
+    };
+    let (mut with, mut without) = (vec![], vec![]);
+    for pair in 0..pairs {
+        // Neither always comes first.
+        if pair % 2 == 0 {
+            with.push(verify(Some(known.clone())).await);
+            without.push(verify(None).await);
+        } else {
+            without.push(verify(None).await);
+            with.push(verify(Some(known.clone())).await);
+        }
+    }
+    let t = welch(&with, &without);
+    println!("{pairs} pairs: t = {t:.2}");
+    assert!(t.abs() < 4.5, "t = {t:.2} over {pairs} pairs");
 }

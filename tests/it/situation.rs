@@ -231,9 +231,10 @@ async fn people(cast: &Cast<'_>, n: usize, names: &mut Names) {
     }
     names.insert("user".to_owned(), user.clone());
     names.insert("email".to_owned(), json!(email));
-    let revision = "query($id: ID!) { node(id: $id) { ... on User { revision } } }";
-    let revision = admin.ask(revision, json!({ "id": user })).await.at("/node/revision");
-    names.insert("userRevision".to_owned(), revision);
+    let seen = "query($id: ID!) { node(id: $id) { ... on User { revision sessions { id } } } }";
+    let seen = admin.ask(seen, json!({ "id": user })).await;
+    names.insert("userRevision".to_owned(), seen.at("/node/revision"));
+    names.insert("session".to_owned(), seen.at("/node/sessions/0/id"));
     let group = did(&admin, "createGroup", json!({ "name": format!("Group {n}") }), "group { id }").await;
     names.insert("group".to_owned(), group["group"]["id"].clone());
     let node = did(
@@ -459,13 +460,24 @@ fn identities() -> Vec<Asked> {
         people("refreshSession", json!({ "refreshToken": "$refreshToken" })),
         people("setPassword", json!({ "token": "$link", "password": "another horse battery staple" })),
         asked("signOut", Stage::Nothing, Value::Null),
+        people("endSession", json!({ "sessionId": "$session" })),
+        people("endAllSessions", json!({ "userId": "$user" })),
+        people("changePassword", json!({ "oldPassword": PASSWORD, "newPassword": "another horse battery staple" })),
+        asked("rotateSigningKey", Stage::Nothing, Value::Null),
         people("createPasswordLink", json!({ "userId": "$user" })),
         people("createUser", json!({ "name": "Made {n}", "email": "made{n}@acme.example" })),
         people("updateUser", json!({ "userId": "$user", "expectedRevision": "$userRevision", "name": "Renamed" })),
+        people(
+            "updateUsers",
+            json!({ "users": [{ "userId": "$user", "expectedRevision": "$userRevision", "name": "Renamed" }] }),
+        ),
+        people("deleteUsers", json!({ "users": ["$user"] })),
+        people("impersonate", json!({ "userId": "$user" })),
         people("createGroup", json!({ "name": "Made {n}", "members": ["$user"] })),
         people("updateGroup", json!({ "groupId": "$group", "expectedRevision": 1, "add": ["$user"] })),
         people("createSourceNode", json!({ "slug": "made-{n}", "name": "Made {n}" })),
         people("createApiKey", json!({ "name": "Made {n}", "owner": { "node": "$node" }, "scopes": ["SYNC"] })),
+        people("rotateApiKey", json!({ "apiKeyId": "$apiKey" })),
         people("revokeApiKey", json!({ "apiKeyId": "$apiKey" })),
         people(
             "updateTenantSettings",

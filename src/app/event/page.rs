@@ -60,7 +60,7 @@ impl EventsAsked {
         let mentioned = || event.subject.mentions();
         self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at < until)
-            && self.actor.is_none_or(|actor| entry.commit.principal.uuid() == Some(actor))
+            && self.actor.is_none_or(|actor| entry.commit.principal.is_by(actor))
             && (self.of.is_empty() || self.of.iter().all(|object| mentioned().contains(object)))
             && self.filter.wants(snapshot.view(), event)
     }

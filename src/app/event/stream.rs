@@ -16,7 +16,7 @@ use tokio::{
 #[derive(Clone)]
 pub enum StreamItem {
     /// Something happened; with the version in which the viewer may read it.
-    Event(Recorded, Snapshot),
+    Event(Box<Recorded>, Snapshot),
     /// Nothing for this viewer for a while; everything up to here has been read.
     Checkpoint(LogPosition),
 }
@@ -83,7 +83,7 @@ impl Listener {
                 let recorded = Recorded::readable(self.app.store.epoch(), &snapshot, &entry, index, wanted);
                 if let Some(recorded) = recorded {
                     self.silent_until = next_checkpoint();
-                    return Ok(StreamItem::Event(recorded, snapshot));
+                    return Ok(StreamItem::Event(Box::new(recorded), snapshot));
                 }
                 if self.silent_until <= Instant::now() {
                     return Ok(self.checkpoint());

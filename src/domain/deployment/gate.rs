@@ -64,6 +64,7 @@ impl Gate<'_> {
         let Some(reason) = self.reason else {
             return Ok(Answer::Refused(Refusal::GovernanceWarning { reason: warning }));
         };
+        self.caller.must_be_in_person()?;
         let by = self.caller.person().ok_or(Refusal::KeysDoNotReview {})?;
         if reason.is_blank() {
             return Err(Refusal::ReasonMissing { path: "confirmation.reason".to_owned() }.into());

@@ -136,6 +136,8 @@ impl EventKind {
         | Self::TemplateCreated { name, .. }
         | Self::UserCreated { name, .. }
         | Self::UserUpdated { name, .. }
+        | Self::UserDeleted { name, .. }
+        | Self::ApiKeyRotated { name, .. }
         | Self::GroupCreated { name, .. }
         | Self::GroupUpdated { name, .. }
         | Self::SourceNodeCreated { name, .. }
@@ -178,6 +180,8 @@ impl EventKind {
         | Self::ItemUnfollowed { user }
         | Self::UserCreated { user, .. }
         | Self::UserUpdated { user, .. }
+        | Self::UserDeleted { user, .. }
+        | Self::ImpersonationStarted { user }
         | Self::PasswordLinkCreated { user }
         | Self::PasswordSet { user }
         | Self::SignedIn { user }

@@ -102,7 +102,9 @@ impl<'s> View<'s> {
     /// a person's for those who may know people, and the server's own names are words of the schema.
     pub fn name_of(self, principal: Principal) -> Option<&'s Name> {
         match principal {
-            Principal::User(user) => self.readable::<User>(user).ok().map(|user| &user.name),
+            Principal::User(user) | Principal::Impersonated { user, .. } => {
+                self.readable::<User>(user).ok().map(|user| &user.name)
+            }
             Principal::Key(key) => self.state().api_key(key).map(|key| &key.name),
             Principal::System(_) | Principal::Credential => None,
         }

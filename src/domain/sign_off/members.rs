@@ -24,7 +24,7 @@ pub fn members(state: &State, item: &Item, membership: &Membership) -> Vec<UserI
     let mut users = state.active_users(named.chain(groups).chain(own).chain(of_project));
     if !membership.roles.is_empty() {
         let with_role = state.tables.users.values().filter(|user| {
-            let caller = Caller { user: Some(user), key: None, system: None, credential: false };
+            let caller = Caller { user: Some(user), impersonator: None, key: None, system: None, credential: false };
             user.active && has_role(state, &caller, item, membership)
         });
         users.extend(with_role.map(|user| user.id));

@@ -118,9 +118,7 @@ impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
     /// The person who asks, and why she belongs to `membership`; `outside` says what she is not.
     fn member(&self, membership: &Membership, outside: Refusal) -> Result<(UserId, MembershipBasis), Stopped> {
         let caller = self.caller()?;
-        if caller.key.is_some() {
-            return Err(Refusal::KeysDoNotReview {}.into());
-        }
+        caller.must_be_in_person()?;
         let basis = basis(self.state(), &caller, self.live_item()?, membership);
         Ok(caller.person().zip(basis).ok_or(outside)?)
     }

@@ -202,7 +202,7 @@ async fn give(data: &Data, asked: Option<Idempotency>, tenant: usize, command: C
 
 fn create_group(turn: &mut Turn<'_>, name: &str) -> Result<Arc<Group>, Failed> {
     let tenant = turn.view().tenant()?.authorize()?;
-    let new = NewGroup { name: Name::parse("name", name)?, members: vec![] };
+    let new = NewGroup { name: Name::parse("name", name)?, members: vec![], groups: vec![] };
     turn.stage(tenant.create_group(new, turn.ids())?)
 }
 
@@ -237,6 +237,7 @@ fn founding(tenant: usize) -> Founding {
         standing: Standing::Administrator,
         active: true,
         created_at,
+        deleted_at: None,
     };
     let node = SourceNodeId::from_uuid(id(tenant, 2));
     let key = ApiKey {
@@ -245,6 +246,7 @@ fn founding(tenant: usize) -> Founding {
         secret_hash: [tenant as u8; 32],
         owner: KeyOwner::Node(node),
         scopes: BTreeSet::from([Scope::Sync]),
+        previous: None,
         expires_at: None,
         revoked_at: None,
         created_by: None,

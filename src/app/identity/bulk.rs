@@ -1,0 +1,105 @@
+//! Changing and deleting several people in one command, each row with a result of its own.
+//! Never stops at a row that is refused, and finds a row that is done already done.
+
+use crate::{
+    app::{App, Call, Committed, Failed},
+    domain::{
+        access::{Denied, View},
+        action::UpdateUsers,
+        id::UserId,
+        identity::{User, UserChange},
+        receipt::Outcome,
+        refusal::Refusal,
+    },
+    store::Turn,
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What became of one row.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    /// Whom the row names.
+    pub user: UserId,
+    /// The person as she is then, or what refused the row.
+    pub result: Result<Arc<User>, Refusal>,
+}
+
+/// What became of a batch, row by row.
+#[derive(Clone, Debug)]
+pub struct UserRows(pub Vec<UserRow>);
+
+impl Outcome for UserRows {
+    /// Asking again changes nothing and answers the same, so there is nothing to remember.
+    fn ids(&self) -> Option<Vec<Uuid>> {
+        None
+    }
+
+    fn again(_: &[Uuid], _: View<'_>) -> Result<Self, Denied> {
+        Err(Denied::NotFound)
+    }
+}
+
+/// Decides each row, and words what refuses it; what is no refusal of a row ends the batch.
+fn each<R>(
+    turn: &mut Turn<'_>,
+    rows: Vec<(UserId, R)>,
+    decide: impl Fn(&mut Turn<'_>, UserId, R) -> Result<Arc<User>, Failed>,
+) -> Result<UserRows, Failed> {
+    turn.view().tenant()?.authorize::<UpdateUsers>()?.rows_must_fit(rows.len())?;
+    let rows = rows.into_iter().enumerate().map(|(n, (user, row))| {
+        let path = format!("users.{n}");
+        let result = match decide(turn, user, row) {
+            Ok(user) => Ok(user),
+            Err(Failed::Refused(refusal)) => Err(refusal),
+            Err(Failed::Denied(Denied::NotFound)) => Err(Refusal::PersonUnknown { path }),
+            Err(Failed::Denied(Denied::Forbidden(right))) => Err(Refusal::RowForbidden { path, right }),
+            Err(other) => return Err(other),
+        };
+        Ok(UserRow { user, result })
+    });
+    Ok(UserRows(rows.collect::<Result<_, _>>()?))
+}
+
+impl App {
+    /// Changes several people. A row that finds its person as asked is done, whatever revision it names.
+    ///
+    /// # Errors
+    /// `TOO_MANY_ROWS`, `Forbidden`; a refused row is answered in its place.
+    pub async fn update_users(
+        &self,
+        call: &Call,
+        rows: Vec<(UserId, UserChange)>,
+    ) -> Result<Committed<UserRows>, Failed> {
+        self.write(call, move |turn| {
+            each(turn, rows, |turn, id, change| {
+                let known = turn.view().readable::<User>(id)?;
+                if known.deleted_at.is_none() && change.is_done(known) {
+                    return Ok(Arc::clone(known));
+                }
+                let user = turn.view().user(id)?.authorize()?;
+                turn.stage(user.update_user(change)?)
+            })
+        })
+        .await
+    }
+
+    /// Deletes several people. Whoever is deleted already is answered as she is.
+    ///
+    /// # Errors
+    /// `TOO_MANY_ROWS`, `Forbidden`; a refused row is answered in its place.
+    pub async fn delete_users(&self, call: &Call, users: Vec<UserId>) -> Result<Committed<UserRows>, Failed> {
+        let rows = users.into_iter().map(|user| (user, ())).collect();
+        self.write(call, move |turn| {
+            each(turn, rows, |turn, id, ()| {
+                let known = turn.view().readable::<User>(id)?;
+                if known.deleted_at.is_some() {
+                    return Ok(Arc::clone(known));
+                }
+                let user = turn.view().user(id)?.authorize()?;
+                turn.stage(user.delete_user(turn.now())?)
+            })
+        })
+        .await
+    }
+}
