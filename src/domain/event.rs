@@ -9,8 +9,8 @@ use super::{
     deployment::Health,
     field::FieldValue,
     id::{
-        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, ReviewId, SignOffId, SourceNodeId, SourceObjectId,
-        TemplateId, UserId,
+        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, ReviewId, RoleId, SignOffId, SourceNodeId,
+        SourceObjectId, TemplateId, UserId,
     },
     identity::{SessionEnd, Standing},
     refusal::RefusalCode,
@@ -52,6 +52,8 @@ pub enum Subject {
     Template(TemplateId),
     /// A person, group, key, node or session; for administrators and auditors.
     Identity(Uuid),
+    /// A role, a rule that gives one, or a set of grants; for those who manage, and auditors.
+    Access(Uuid),
     /// The tenant itself; for administrators and auditors.
     Tenant,
 }
@@ -62,7 +64,7 @@ impl Subject {
         match self {
             Self::Item(item) => Some(*item),
             Self::Source(_, item) | Self::Deployment(_, _, item) => *item,
-            Self::Infrastructure(_) | Self::Template(_) | Self::Identity(_) | Self::Tenant => None,
+            Self::Infrastructure(_) | Self::Template(_) | Self::Identity(_) | Self::Access(_) | Self::Tenant => None,
         }
     }
 
@@ -77,7 +79,7 @@ impl Subject {
                 return [Some(deployment.uuid()), Some(source.uuid()), item].into_iter().flatten().collect();
             }
             Self::Template(template) => Some(template.uuid()),
-            Self::Identity(uuid) => Some(*uuid),
+            Self::Identity(uuid) | Self::Access(uuid) => Some(*uuid),
         };
         own.into_iter().chain(item).collect()
     }
@@ -294,6 +296,32 @@ pub enum EventKind {
         item_type: ItemType,
     },
     AccessConfigured {},
+    RoleCreated {
+        name: Name,
+        audits: bool,
+    },
+    RoleUpdated {
+        name: Name,
+        audits: bool,
+    },
+    RoleDeleted {
+        name: Name,
+    },
+    AssignmentRuleCreated {
+        role: RoleId,
+    },
+    AssignmentRuleUpdated {
+        role: RoleId,
+    },
+    AssignmentRuleDeleted {
+        role: RoleId,
+    },
+    GrantsSet {
+        item_type: Option<ItemType>,
+    },
+    GrantsDeleted {
+        item_type: Option<ItemType>,
+    },
     UserCreated {
         user: UserId,
         name: Name,

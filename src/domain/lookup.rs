@@ -5,10 +5,14 @@ use super::{
     access::{Denied, Guarded, Resource, View},
     action::Need,
     deployment::Deployment,
-    id::{ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SignOffId, SourceObjectId, TemplateId, UserId},
+    id::{
+        ApiKeyId, AssignmentRuleId, DeploymentId, GrantsId, GroupId, InfrastructureId, ItemId, RoleId, SignOffId,
+        SourceObjectId, TemplateId, UserId,
+    },
     identity::{ApiKey, Group, User},
     infrastructure::Infrastructure,
     item::Item,
+    policy::{AssignmentRule, Grants, Role},
     record::Entity,
     sign_off::SignOff,
     source::{SourceKind, SourceObject},
@@ -85,6 +89,9 @@ guarded! {
     user: UserId => User,
     group: GroupId => Group,
     api_key: ApiKeyId => ApiKey,
+    role: RoleId => Role,
+    assignment_rule: AssignmentRuleId => AssignmentRule,
+    grants: GrantsId => Grants,
 }
 
 impl<'s> View<'s> {

@@ -37,6 +37,8 @@ mod machine;
 mod memory_disk;
 mod operations;
 mod page;
+mod permission;
+mod permission_model;
 mod released;
 mod schema;
 mod session;
