@@ -157,7 +157,7 @@ async fn a_field_that_one_may_not_read_is_nowhere_to_be_found() {
     let hidden = json!([{ "field": "description", "read": false, "write": false }]);
     lets_eve_read(&world, &names, hidden).await;
     let newest = ann.ask("{ timeline(first: 1) { nodes { cursor } } }", json!({})).await.at("/timeline/nodes/0/cursor");
-    let events = "subscription($after: EventCursor) { events(after: $after) { node { kind field } } }";
+    let events = "subscription($after: EventCursor) { events(after: $after) { node { kind attribute } } }";
     let mut heard = eve.subscribe(events, json!({ "after": newest })).await;
     for (revision, key) in ["description", "exploration_notes"].into_iter().enumerate() {
         let fields = json!([{ "key": key, "value": { "text": "The secret" } }]);
@@ -170,8 +170,8 @@ async fn a_field_that_one_may_not_read_is_nowhere_to_be_found() {
     assert!(seen.contains("exploration_notes") && !seen.contains("\"description\""), "{seen}");
     let asked = json!({ "id": project, "after": newest });
     for query in [
-        "query($id: ID!) { timeline(itemId: $id, first: 100) { nodes { kind field } } }",
-        "query($after: EventCursor!) { events(after: $after, first: 100) { nodes { kind field } } }",
+        "query($id: ID!) { timeline(itemId: $id, first: 100) { nodes { kind attribute } } }",
+        "query($after: EventCursor!) { events(after: $after, first: 100) { nodes { kind attribute } } }",
     ] {
         let told = eve.ask(query, asked.clone()).await.done().body.to_string();
         assert!(told.contains("exploration_notes") && !told.contains("description"), "{told}");
