@@ -116,6 +116,15 @@ pub const TOKEN_LEEWAY_SECONDS: i64 = 30;
 /// How many sessions one user has at most; the oldest ends where one more begins.
 pub const SESSIONS_OF_USER_MAX: usize = 50;
 
+/// How many roles an organisation has at most: each is looked for where rights are, and people choose from the list.
+pub const ROLES_MAX: usize = 500;
+
+/// How many rules give roles on one type, or on one item, at most: every look at an item asks all of them.
+pub const RULES_OF_SCOPE_MAX: usize = 200;
+
+/// How many actors, and how many criteria, one assignment rule has at most; groups hold more people.
+pub const RULE_PARTS_MAX: usize = 100;
+
 /// How many members one group has at most.
 pub const GROUP_MEMBERS_MAX: usize = 10_000;
 

@@ -1,6 +1,7 @@
 //! Operations: one function for each thing that a caller can ask for.
 //! Never decides by itself: a rule does, on a permission; never speaks GraphQL or HTTP.
 
+pub mod access;
 mod access_token;
 mod arrival;
 pub mod demo;

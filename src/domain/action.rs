@@ -6,6 +6,7 @@ use super::{
     identity::{ApiKey, Group, Session, User},
     infrastructure::Infrastructure,
     item::Item,
+    policy::{AssignmentRule, Grants, Role},
     sign_off::SignOff,
     source::SourceObject,
     template::{ItemType, Template},
@@ -169,7 +170,7 @@ actions! {
     /// Reading an infrastructure.
     ReadInfrastructure on Infrastructure, needs Need::Read;
     /// A new infrastructure.
-    CreateInfrastructure on Tenant, needs Need::Administer;
+    CreateInfrastructure on Tenant, needs Need::Manage;
     /// Changing an infrastructure.
     UpdateInfrastructure on Infrastructure, needs Need::AdministerInfrastructure;
     /// A new deployment on an infrastructure.
@@ -256,6 +257,22 @@ actions! {
     RotateApiKey on ApiKey, needs Need::Administer;
     /// Ending an API key.
     RevokeApiKey on ApiKey, needs Need::Administer;
+    /// A new role.
+    CreateRole on Tenant, needs Need::Manage;
+    /// Changing a role.
+    UpdateRole on Role, needs Need::Manage;
+    /// Deleting a role.
+    DeleteRole on Role, needs Need::Manage;
+    /// A new rule that gives a role.
+    CreateAssignmentRule on Tenant, needs Need::Manage;
+    /// Changing a rule that gives a role.
+    UpdateAssignmentRule on AssignmentRule, needs Need::Manage;
+    /// Deleting a rule that gives a role.
+    DeleteAssignmentRule on AssignmentRule, needs Need::Manage;
+    /// Setting what everyone and each role may do.
+    SetGrants on Tenant, needs Need::Manage;
+    /// Deleting the grants of a type.
+    DeleteGrants on Grants, needs Need::Manage;
     /// Reading the whole timeline of the tenant, people included.
     ReadTimeline on Tenant, needs Need::Read;
 }

@@ -3,13 +3,16 @@
 
 mod facts;
 mod reads;
+mod subject;
+
+pub use subject::Subject;
 
 use super::{
     access::SystemActor,
     deployment::Health,
     field::FieldValue,
     id::{
-        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, ReviewId, SignOffId, SourceNodeId, SourceObjectId,
+        ApiKeyId, GroupId, InfrastructureId, ItemId, ReviewId, RoleId, SignOffId, SourceNodeId, SourceObjectId,
         TemplateId, UserId,
     },
     identity::{SessionEnd, Standing},
@@ -22,7 +25,6 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// One thing that happened in a commit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,53 +36,6 @@ pub struct Event {
     pub subject: Subject,
     /// What happened.
     pub kind: EventKind,
-}
-
-/// To what something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Subject {
-    /// An item, its fields, steps and sign-offs.
-    Item(ItemId),
-    /// A source object, and the item that governs it.
-    Source(SourceObjectId, Option<ItemId>),
-    /// An infrastructure.
-    Infrastructure(InfrastructureId),
-    /// A deployment of a source object, and the item that governs it.
-    Deployment(DeploymentId, SourceObjectId, Option<ItemId>),
-    /// A template.
-    Template(TemplateId),
-    /// A person, group, key, node or session; for administrators and auditors.
-    Identity(Uuid),
-    /// The tenant itself; for administrators and auditors.
-    Tenant,
-}
-
-impl Subject {
-    /// The item that it concerns, if any.
-    pub const fn item(&self) -> Option<ItemId> {
-        match self {
-            Self::Item(item) => Some(*item),
-            Self::Source(_, item) | Self::Deployment(_, _, item) => *item,
-            Self::Infrastructure(_) | Self::Template(_) | Self::Identity(_) | Self::Tenant => None,
-        }
-    }
-
-    /// Everything under whose timeline the event stands.
-    pub fn mentions(&self) -> Vec<Uuid> {
-        let item = self.item().map(ItemId::uuid);
-        let own = match self {
-            Self::Item(_) | Self::Tenant => None,
-            Self::Source(source, _) => Some(source.uuid()),
-            Self::Infrastructure(infrastructure) => Some(infrastructure.uuid()),
-            Self::Deployment(deployment, source, _) => {
-                return [Some(deployment.uuid()), Some(source.uuid()), item].into_iter().flatten().collect();
-            }
-            Self::Template(template) => Some(template.uuid()),
-            Self::Identity(uuid) => Some(*uuid),
-        };
-        own.into_iter().chain(item).collect()
-    }
 }
 
 /// The reviewers of one feedback group who were told.
@@ -294,6 +249,32 @@ pub enum EventKind {
         item_type: ItemType,
     },
     AccessConfigured {},
+    RoleCreated {
+        name: Name,
+        audits: bool,
+    },
+    RoleUpdated {
+        name: Name,
+        audits: bool,
+    },
+    RoleDeleted {
+        name: Name,
+    },
+    AssignmentRuleCreated {
+        role: RoleId,
+    },
+    AssignmentRuleUpdated {
+        role: RoleId,
+    },
+    AssignmentRuleDeleted {
+        role: RoleId,
+    },
+    GrantsSet {
+        item_type: Option<ItemType>,
+    },
+    GrantsDeleted {
+        item_type: Option<ItemType>,
+    },
     UserCreated {
         user: UserId,
         name: Name,

@@ -9,7 +9,7 @@ use super::{
     identity::{ApiKey, Group, PasswordLink, Receipt, Session, SourceNode, User},
     infrastructure::Infrastructure,
     item::Item,
-    policy::{AssignmentRule, Grants, Role},
+    policy::{AssignmentRule, Grants, Role, RuleScope, consistency::in_force},
     record::Record,
     sign_off::SignOff,
     source::{SourceKind, SourceObject},
@@ -43,6 +43,7 @@ pub(in crate::domain) struct Indexes {
     governable: OrdSet<SourceObjectId>,
     deployments_of: OrdSet<(SourceObjectId, DeploymentId)>,
     receipts_of: OrdSet<(Principal, Timestamp, ReceiptId)>,
+    rules_of: OrdSet<(RuleScope, AssignmentRuleId)>,
 }
 
 impl Indexes {
@@ -100,9 +101,11 @@ impl Indexes {
             Record::Receipt(receipt) => {
                 self.receipts_of.insert((receipt.principal, receipt.at, receipt.id));
             }
+            Record::AssignmentRule(rule) => {
+                self.rules_of.insert((rule.scope, rule.id));
+            }
             Record::Tenant(_)
             | Record::Role(_)
-            | Record::AssignmentRule(_)
             | Record::Grants(_)
             | Record::SourceNode(_)
             | Record::ApiKey(_)
@@ -163,9 +166,11 @@ impl Indexes {
             Record::Receipt(receipt) => {
                 self.receipts_of.remove(&(receipt.principal, receipt.at, receipt.id));
             }
+            Record::AssignmentRule(rule) => {
+                self.rules_of.remove(&(rule.scope, rule.id));
+            }
             Record::Tenant(_)
             | Record::Role(_)
-            | Record::AssignmentRule(_)
             | Record::Grants(_)
             | Record::SourceNode(_)
             | Record::ApiKey(_)
@@ -198,6 +203,7 @@ by_id! {
     user: UserId => User,
     group: GroupId => Group,
     role: RoleId => Role,
+    assignment_rule: AssignmentRuleId => AssignmentRule,
     source_node: SourceNodeId => SourceNode,
     api_key: ApiKeyId => ApiKey,
     session: SessionId => Session,
@@ -251,17 +257,15 @@ impl State {
         pairs(&self.indexes.groups_above, group, GroupId::from_uuid(LEAST))
     }
 
-    /// The rules that give roles.
-    pub(in crate::domain) fn assignment_rules(&self) -> impl Iterator<Item = &Arc<AssignmentRule>> {
-        let rules: &OrdMap<AssignmentRuleId, _> = &self.tables.assignment_rules;
-        rules.values()
+    /// The rules that give roles on all items of a type, or on one item.
+    pub(in crate::domain) fn rules_of(&self, scope: RuleScope) -> impl Iterator<Item = &Arc<AssignmentRule>> {
+        let rules = pairs(&self.indexes.rules_of, scope, AssignmentRuleId::from_uuid(LEAST));
+        rules.filter_map(|id| self.assignment_rule(id))
     }
 
     /// The grants of an item type, or the defaults.
     pub(in crate::domain) fn grants(&self, item_type: ItemType) -> Option<&Grants> {
-        let all = || self.tables.grants.values();
-        let own = all().find(|grants| grants.item_type == Some(item_type));
-        own.or_else(|| all().find(|grants| grants.item_type.is_none())).map(AsRef::as_ref)
+        in_force(self.tables.grants.values().map(AsRef::as_ref), item_type)
     }
 
     /// The items of a type with ids between these ends, oldest first.

@@ -6,12 +6,13 @@ use super::{
     action::Need,
     deployment::Deployment,
     id::{
-        ApiKeyId, DeploymentId, GroupId, InfrastructureId, ItemId, SessionId, SignOffId, SourceObjectId, TemplateId,
-        UserId,
+        ApiKeyId, AssignmentRuleId, DeploymentId, GrantsId, GroupId, InfrastructureId, ItemId, RoleId, SessionId,
+        SignOffId, SourceObjectId, TemplateId, UserId,
     },
     identity::{ApiKey, Group, Session, User},
     infrastructure::Infrastructure,
     item::Item,
+    policy::{AssignmentRule, Grants, Role},
     record::Entity,
     sign_off::SignOff,
     source::{SourceKind, SourceObject},
@@ -89,6 +90,9 @@ guarded! {
     group: GroupId => Group,
     api_key: ApiKeyId => ApiKey,
     session: SessionId => Session,
+    role: RoleId => Role,
+    assignment_rule: AssignmentRuleId => AssignmentRule,
+    grants: GrantsId => Grants,
 }
 
 impl<'s> View<'s> {

@@ -218,6 +218,12 @@ refusals! {
     /// The step has no sign-off.
     NoSignOff { step: StepKey } = "NO_SIGN_OFF", "The step {step} has no sign-off.", "Finish the step; there is nothing to approve.";
 
+    // Roles and grants.
+    /// Something still gives, grants or asks for the role.
+    RoleInUse { rules: usize, grants: usize, reviews: usize } = "ROLE_IN_USE", "The role is in use: {rules} rules give it, {grants} sets of grants name it, {reviews} reviews ask for it.", "Take it out of those first.";
+    /// A type would inherit its own roles.
+    InheritanceCycle { path: String, item_type: ItemType } = "INHERITANCE_CYCLE", "A {item_type} would inherit its roles from itself, over other types.", "Leave out one of the inheritances.";
+
     // Sources and governance.
     /// The source object is governed already.
     AlreadyGoverned {} = "ALREADY_GOVERNED", "The source object is governed already.", "Open its governed item instead.";

@@ -216,6 +216,7 @@ impl TimelineEvent {
             | Subject::Infrastructure(_)
             | Subject::Template(_)
             | Subject::Identity(_)
+            | Subject::Access(_)
             | Subject::Tenant => None,
         };
         self.find(source).map(SourceObject)

@@ -130,6 +130,22 @@ kinds! {
     TemplateCreated,
     /// Roles and what they may do were set.
     AccessConfigured,
+    /// A role was made.
+    RoleCreated,
+    /// A role was changed.
+    RoleUpdated,
+    /// A role was deleted.
+    RoleDeleted,
+    /// A rule that gives a role was made.
+    AssignmentRuleCreated,
+    /// A rule that gives a role was changed.
+    AssignmentRuleUpdated,
+    /// A rule that gives a role was deleted.
+    AssignmentRuleDeleted,
+    /// What everyone and each role may do was set.
+    GrantsSet,
+    /// The grants of a type were deleted: the defaults hold for it.
+    GrantsDeleted,
     /// A person was entered.
     UserCreated,
     /// A person was changed.

@@ -252,7 +252,7 @@ pub(super) struct InfrastructureMutation;
 
 #[Object]
 impl InfrastructureMutation {
-    /// Enters an infrastructure. For administrators.
+    /// Enters an infrastructure. Needs a governance manager or administrator: they change every infrastructure, too.
     async fn create_infrastructure(
         &self,
         ctx: &Context<'_>,

@@ -1,6 +1,7 @@
 //! Words: the schema's types, inputs and payloads, and how they are executed.
 //! Never holds a rule, and never a way around `app`.
 
+mod access;
 mod api_key;
 mod call;
 mod deployment;

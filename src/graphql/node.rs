@@ -2,6 +2,7 @@
 //! Never tells a missing object from one that the caller may not read.
 
 use super::{
+    access::{AssignmentRule, Grants, Role},
     call::snapshot,
     deployment::Deployment,
     id::named,
@@ -35,6 +36,12 @@ pub(super) enum Node {
     User(User),
     /// A group.
     Group(Group),
+    /// A role.
+    Role(Role),
+    /// A rule that gives a role.
+    AssignmentRule(AssignmentRule),
+    /// What everyone and each role may do.
+    Grants(Grants),
 }
 
 fn find(snapshot: &Snapshot, id: &ID) -> Result<Node, Denied> {
@@ -47,12 +54,12 @@ fn find(snapshot: &Snapshot, id: &ID) -> Result<Node, Denied> {
         Kind::Infrastructure => Seen::find(snapshot, uuid.into()).map(Infrastructure).map(Node::Infrastructure),
         Kind::Deployment => Seen::find(snapshot, uuid.into()).map(Deployment).map(Node::Deployment),
         Kind::User => Seen::find(snapshot, uuid.into()).map(User).map(Node::User),
+        Kind::Role => Seen::find(snapshot, uuid.into()).map(Role).map(Node::Role),
+        Kind::AssignmentRule => Seen::find(snapshot, uuid.into()).map(AssignmentRule).map(Node::AssignmentRule),
+        Kind::Grants => Seen::find(snapshot, uuid.into()).map(Grants).map(Node::Grants),
         Kind::Group => Seen::find(snapshot, uuid.into()).map(Group).map(Node::Group),
         Kind::Tenant
         | Kind::TenantEntry
-        | Kind::Role
-        | Kind::AssignmentRule
-        | Kind::Grants
         | Kind::SourceNode
         | Kind::ApiKey
         | Kind::Session

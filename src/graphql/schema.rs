@@ -2,6 +2,7 @@
 //! Never executes for a caller whose credential was not verified by `app`.
 
 use super::{
+    access::{AccessQuery, mutation::AccessMutation},
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
@@ -42,6 +43,7 @@ pub(super) struct Query(
     GovernanceQuery,
     SignOffQuery,
     IdentityQuery,
+    AccessQuery,
     ApiKeyQuery,
     TenantQuery,
     TimelineQuery,
@@ -59,6 +61,7 @@ pub(super) struct Mutation(
     SessionMutation,
     IdentityMutation,
     BulkMutation,
+    AccessMutation,
     ApiKeyMutation,
     TenantMutation,
 );

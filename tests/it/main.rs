@@ -38,6 +38,8 @@ mod memory_disk;
 mod operations;
 mod page;
 mod people;
+mod permission;
+mod permission_model;
 mod released;
 mod revocation;
 mod schema;

@@ -36,6 +36,8 @@ pub enum Stage {
     Hidden,
     /// A person, a group, a key, a session and a link that nobody else uses.
     People,
+    /// A role, a rule that gives another one, and grants of initiatives.
+    Access,
 }
 
 /// What stands for `$names` in inputs.
@@ -94,6 +96,7 @@ pub async fn situate(world: &World, organisation: &'static str, stage: Stage, n:
     match stage {
         Stage::Nothing => {}
         Stage::People => people(&cast, n, &mut names).await,
+        Stage::Access => access(&cast, n, &mut names).await,
         Stage::Hidden => {
             project(&cast, n, &mut names).await;
             did(&cast.who("ann"), "hideSourceObject", json!({ "sourceObjectId": names["inbox"] }), "").await;
@@ -254,6 +257,29 @@ async fn people(cast: &Cast<'_>, n: usize, names: &mut Names) {
     names.insert("rulesRevision".to_owned(), seen.at("/instanceRules/revision"));
 }
 
+/// A role that nobody has, a rule that gives one, and grants of a type.
+async fn access(cast: &Cast<'_>, n: usize, names: &mut Names) {
+    let admin = cast.who("admin");
+    let role = json!({ "slug": format!("role-{n}"), "name": format!("Role {n}") });
+    let role = did(&admin, "createRole", role, "role { id }").await["role"]["id"].clone();
+    let reader = cast.row("roles", "slug", "slug", "reader").await["id"].clone();
+    let user = json!(cast.user("eve").await);
+    let rule =
+        json!({ "roleId": reader, "scope": { "itemType": "BUSINESS_INITIATIVE" }, "actors": [{ "user": user }] });
+    let rule = did(&admin, "createAssignmentRule", rule, "assignmentRule { id }").await;
+    let seen = admin.ask("{ grants(first: 100) { nodes { itemType revision } } }", json!({})).await.at("/grants/nodes");
+    let own = seen.as_array().unwrap().iter().find(|grants| grants["itemType"] == "BUSINESS_INITIATIVE");
+    let input = json!({ "itemType": "BUSINESS_INITIATIVE", "everyone": { "permissions": ["CREATE"] },
+        "expectedRevision": own.map_or(json!(0), |own| own["revision"].clone()) });
+    let grants = did(&admin, "setGrants", input, "grants { id revision }").await["grants"].clone();
+    names.insert("grants".to_owned(), grants["id"].clone());
+    names.insert("grantsRevision".to_owned(), grants["revision"].clone());
+    names.insert("role".to_owned(), role);
+    names.insert("reader".to_owned(), reader);
+    names.insert("rule".to_owned(), rule["assignmentRule"]["id"].clone());
+    names.insert("user".to_owned(), user);
+}
+
 /// An input with the names of a situation filled in: `"$name"` becomes the value, `{n}` in a text the number.
 pub fn filled(input: &Value, names: &Names) -> Value {
     match input {
@@ -324,6 +350,9 @@ pub fn queries() -> Vec<Asked> {
         "groups",
         "sourceNodes",
         "apiKeys",
+        "roles",
+        "assignmentRules",
+        "grants",
         "tenants",
     ] {
         all.push(of(list, whole.clone()));
@@ -389,6 +418,7 @@ pub fn mutations() -> Vec<Asked> {
         asked("deleteDeployment", S::Disabled, deployment),
     ]);
     all.extend(identities());
+    all.extend(accesses());
     all
 }
 
@@ -490,6 +520,34 @@ fn identities() -> Vec<Asked> {
         asked("suspendTenant", Stage::Nothing, json!({ "slug": "globex" })),
         asked("resumeTenant", Stage::Nothing, json!({ "slug": "globex" })),
         asked("eraseTenant", Stage::Nothing, json!({ "slug": "globex" })),
+    ]
+}
+
+fn accesses() -> Vec<Asked> {
+    let access = |field, input| asked(field, Stage::Access, input);
+    let read = json!({ "permissions": ["READ"] });
+    vec![
+        access("createRole", json!({ "slug": "made-{n}", "name": "Made {n}" })),
+        Asked {
+            about: "that audits",
+            ..access("createRole", json!({ "slug": "made-{n}", "name": "Made {n}", "audits": true }))
+        },
+        access("updateRole", json!({ "roleId": "$role", "expectedRevision": 1, "name": "Renamed" })),
+        access("deleteRole", json!({ "roleId": "$role", "expectedRevision": 1 })),
+        access(
+            "createAssignmentRule",
+            json!({ "roleId": "$role", "scope": { "itemType": "GOVERNED_PROJECT" }, "actors": [{ "user": "$user" }] }),
+        ),
+        access(
+            "updateAssignmentRule",
+            json!({ "assignmentRuleId": "$rule", "expectedRevision": 1, "roleId": "$role" }),
+        ),
+        access("deleteAssignmentRule", json!({ "assignmentRuleId": "$rule", "expectedRevision": 1 })),
+        access(
+            "setGrants",
+            json!({ "itemType": "BUSINESS_INITIATIVE", "expectedRevision": "$grantsRevision", "everyone": read }),
+        ),
+        access("deleteGrants", json!({ "grantsId": "$grants", "expectedRevision": "$grantsRevision" })),
     ]
 }
 

@@ -134,6 +134,9 @@ impl EventKind {
         | Self::TenantResumed { name }
         | Self::TenantErased { name }
         | Self::TemplateCreated { name, .. }
+        | Self::RoleCreated { name, .. }
+        | Self::RoleUpdated { name, .. }
+        | Self::RoleDeleted { name }
         | Self::UserCreated { name, .. }
         | Self::UserUpdated { name, .. }
         | Self::UserDeleted { name, .. }

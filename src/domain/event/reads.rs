@@ -39,6 +39,7 @@ impl<'s> View<'s> {
                 let own = |user: UserId| user.uuid() == uuid || event.kind.user() == Some(user);
                 caller.person().is_some_and(own) || self.oversees(&caller)
             }
+            Subject::Access(_) => caller.manages() || self.oversees(&caller),
             Subject::Tenant => {
                 let of_directory = matches!(
                     event.kind,
@@ -53,7 +54,7 @@ impl<'s> View<'s> {
     }
 
     /// Whether the caller reads the whole timeline, people included.
-    fn oversees(self, caller: &Caller<'_>) -> bool {
+    pub(in crate::domain) fn oversees(self, caller: &Caller<'_>) -> bool {
         caller.administers() || policy::audits(self.state(), caller)
     }
 

@@ -3,16 +3,15 @@
 
 use super::{
     Founding,
-    definition::{memberships, unique, wrong_shape},
+    definition::{memberships, unique},
 };
 use crate::domain::{
     governance::InstanceRule,
-    id::{ApiKeyId, GroupId, RoleId, SourceNodeId, TemplateId, UserId},
+    id::{ApiKeyId, GroupId, ItemId, RoleId, SourceNodeId, TemplateId, UserId},
     identity::{KeyOwner, Scope, Standing, parse_email},
-    policy::{AssignmentRule, Criterion, Grants, RuleActor, RuleScope},
+    policy::consistency::{Surroundings, field_of, grants_fit, has_step, in_force, inheritance_ends, must, rule_fits},
     refusal::Refusal,
-    template::{FieldDefinition, FieldShape, ItemType, Membership, Template, TemplateStatus},
-    text::{FieldKey, StepKey},
+    template::{FieldShape, ItemType, Membership, Template, TemplateStatus},
 };
 use std::collections::BTreeSet;
 
@@ -39,11 +38,13 @@ impl Founding {
             known.template(&format!("templates.{n}"), template)?;
         }
         for (n, rule) in self.assignment_rules.iter().enumerate() {
-            known.rule(&format!("assignment_rules.{n}"), rule)?;
+            rule_fits(&known, &format!("assignment_rules.{n}"), rule)?;
         }
         for (n, grants) in self.grants.iter().enumerate() {
-            known.grants(&format!("grants.{n}"), grants)?;
+            grants_fit(&known, &format!("grants.{n}"), grants)?;
         }
+        let grants_of = |item_type| in_force(self.grants.iter(), item_type);
+        inheritance_ends(&known, "grants", grants_of)?;
         known.api_keys()?;
         known.infrastructures()?;
         known.instance_rules()
@@ -69,8 +70,31 @@ impl Founding {
     }
 }
 
-fn must(holds: bool, path: impl FnOnce() -> String) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(Refusal::Unknown { path: path() }) }
+impl Surroundings for Known<'_> {
+    fn has_user(&self, id: UserId) -> bool {
+        self.users.contains(&id)
+    }
+
+    fn has_group(&self, id: GroupId) -> bool {
+        self.groups.contains(&id)
+    }
+
+    fn has_role(&self, id: RoleId) -> bool {
+        self.roles.contains(&id)
+    }
+
+    fn has_key(&self, id: ApiKeyId) -> bool {
+        self.keys.contains(&id)
+    }
+
+    /// A tenant is founded without items.
+    fn type_of(&self, _: ItemId) -> Option<ItemType> {
+        None
+    }
+
+    fn templates(&self) -> Vec<&Template> {
+        self.founding.templates.iter().collect()
+    }
 }
 
 impl<'f> Known<'f> {
@@ -132,89 +156,12 @@ impl<'f> Known<'f> {
         let fields = membership.project_fields.iter();
         let mut projects = fields.map(|field| (format!("{path}.project_fields.{field}"), field));
         projects.try_for_each(|(path, field)| {
-            self.field(&path, Some(ItemType::GovernedProject), field, Some(&FieldShape::Person))
+            field_of(self, &path, Some(ItemType::GovernedProject), field, Some(&FieldShape::Person))
         })
-    }
-
-    /// A field that some template of the type has (of any type, for the defaults), of that shape.
-    fn field(
-        &self,
-        path: &str,
-        item_type: Option<ItemType>,
-        key: &FieldKey,
-        shape: Option<&FieldShape>,
-    ) -> Result<(), Refusal> {
-        let found = self.fields(item_type, key);
-        must(!found.is_empty(), || path.to_owned())?;
-        let Some(wanted) = shape else { return Ok(()) };
-        match found.iter().find(|field| field.shape != *wanted) {
-            Some(other) => Err(wrong_shape(path.to_owned(), wanted, &other.shape)),
-            None => Ok(()),
-        }
-    }
-
-    fn fields(&self, item_type: Option<ItemType>, key: &FieldKey) -> Vec<&'f FieldDefinition> {
-        let templates = self.founding.templates.iter();
-        let templates = templates.filter(|template| item_type.is_none_or(|wanted| wanted == template.item_type));
-        templates.filter_map(|template| template.field(key.as_str())).collect()
-    }
-
-    fn rule(&self, path: &str, rule: &AssignmentRule) -> Result<(), Refusal> {
-        must(self.roles.contains(&rule.role), || format!("{path}.role"))?;
-        let item_type = match rule.scope {
-            RuleScope::Type(item_type) => item_type,
-            // A tenant is founded without items.
-            RuleScope::Item(_) => return Err(Refusal::Unknown { path: format!("{path}.scope") }),
-        };
-        for (n, actor) in rule.actors.iter().enumerate() {
-            let place = format!("{path}.actors.{n}");
-            match actor {
-                RuleActor::User(user) => must(self.users.contains(user), || place)?,
-                RuleActor::Group(group) => must(self.groups.contains(group), || place)?,
-                RuleActor::Key(key) => must(self.keys.contains(key), || place)?,
-                RuleActor::Field(key) => self.field(&place, Some(item_type), key, Some(&FieldShape::Person))?,
-            }
-        }
-        for (n, criterion) in rule.criteria.iter().enumerate() {
-            let place = format!("{path}.criteria.{n}");
-            match criterion {
-                Criterion::TemplateIs(id) => must(self.template_with(*id).is_some(), || place)?,
-                Criterion::FieldIs(key, _) => self.field(&place, Some(item_type), key, None)?,
-                Criterion::ActiveStep(step) => must(self.has_step(item_type, step), || place)?,
-                Criterion::ItemExists | Criterion::ItemDeleted => {}
-            }
-        }
-        Ok(())
     }
 
     fn template_with(&self, id: TemplateId) -> Option<&'f Template> {
         self.founding.templates.iter().find(|template| template.id == id)
-    }
-
-    fn has_step(&self, item_type: ItemType, step: &StepKey) -> bool {
-        self.founding.templates_of(item_type).any(|template| template.step(step).is_some())
-    }
-
-    fn grants(&self, path: &str, grants: &Grants) -> Result<(), Refusal> {
-        let roles = grants.roles.iter().enumerate();
-        let roles = roles.map(|(n, (role, permissions))| (format!("{path}.roles.{n}"), Some(*role), permissions));
-        for (place, role, permissions) in roles.chain([(format!("{path}.everyone"), None, &grants.everyone)]) {
-            must(role.is_none_or(|role| self.roles.contains(&role)), || place.clone())?;
-            for key in permissions.field_exceptions.keys() {
-                self.field(&format!("{place}.field_exceptions.{key}"), grants.item_type, key, None)?;
-            }
-        }
-        for key in &grants.inherits_fields {
-            let place = format!("{path}.inherits_fields.{key}");
-            self.field(&place, grants.item_type, key, None)?;
-            let fields = self.fields(grants.item_type, key);
-            let mut shapes = fields.iter().map(|field| &field.shape);
-            let other = shapes.find(|shape| !matches!(shape, FieldShape::Reference(_)));
-            if let Some(other) = other {
-                return Err(wrong_shape(place, &FieldShape::Reference(ItemType::GovernedProject), other));
-            }
-        }
-        Ok(())
     }
 
     fn api_keys(&self) -> Result<(), Refusal> {
@@ -240,7 +187,7 @@ impl<'f> Known<'f> {
                 must(self.groups.contains(group), || format!("{path}.grants.{m}"))?;
             }
             if let Some(step) = &infrastructure.required_step {
-                let known = ItemType::ALL.into_iter().any(|item_type| self.has_step(item_type, step));
+                let known = ItemType::ALL.into_iter().any(|item_type| has_step(self, Some(item_type), step));
                 must(known, || format!("{path}.required_step"))?;
             }
         }

@@ -2,6 +2,7 @@
 //! Never looks at other templates or at people; `consistency` does.
 
 use crate::domain::{
+    policy::consistency::wrong_shape,
     refusal::Refusal,
     template::{FieldDefinition, FieldShape, Membership, SignOffConfiguration, StepDefinition, Template},
     text::FieldKey,
@@ -25,11 +26,6 @@ pub(super) fn unique<T: Ord + Display>(
         seen.insert(name);
     }
     Ok(seen)
-}
-
-/// A value of another shape than a place needs.
-pub(super) fn wrong_shape(path: String, wanted: &FieldShape, found: &FieldShape) -> Refusal {
-    Refusal::ValueOfWrongShape { path, wanted: wanted.label().to_owned(), found: found.label() }
 }
 
 impl Template {

@@ -119,7 +119,7 @@ impl Allowed<'_, DeleteItem, Item> {
 /// What stays of a deleted item.
 fn buried(state: &State, item: &Item, now: Timestamp) -> Item {
     let mut keys = BTreeSet::new();
-    for rule in state.assignment_rules() {
+    for rule in state.tables.assignment_rules.values() {
         keys.extend(rule.actors.iter().filter_map(|actor| match actor {
             RuleActor::Field(field) => Some(field.clone()),
             RuleActor::User(_) | RuleActor::Group(_) | RuleActor::Key(_) => None,

@@ -284,7 +284,16 @@ impl Allowed<'_, Decide, SignOff> {
 impl<A: Asks<SignOff>> Allowed<'_, A, SignOff> {
     /// Whoever may write the item, or decide on it.
     fn writer_or_approver(&self) -> Result<(), Stopped> {
-        if self.view().rights(self.live_item()?)?.may_write() { Ok(()) } else { self.approver().map(|_| ()) }
+        if self.view().rights(self.live_item()?)?.may_write() {
+            return Ok(());
+        }
+        match self.approver() {
+            // Whoever is neither lacks both: that he does not approve is only half of it.
+            Err(Stopped::Refused(Refusal::NotAnApprover {})) => {
+                Err(Denied::Forbidden("WRITE, or to be a final approver").into())
+            }
+            other => other.map(drop),
+        }
     }
 }
 
@@ -292,7 +301,7 @@ impl Allowed<'_, AbandonSignOff, SignOff> {
     /// S6: gives a waiting sign-off up.
     ///
     /// # Errors
-    /// `NOT_AN_APPROVER` for whoever may not write either, or the stage's refusal.
+    /// `Forbidden` for whoever may neither write nor decide, or the stage's refusal.
     pub fn abandon(self) -> Result<Change<Arc<SignOff>>, Stopped> {
         self.writer_or_approver()?;
         let stage = self.stage.clone().abandon()?;
@@ -305,7 +314,7 @@ impl Allowed<'_, ResumeSignOff, SignOff> {
     /// S7: takes an abandoned sign-off up again.
     ///
     /// # Errors
-    /// `NOT_AN_APPROVER` for whoever may not write either, or the stage's refusal.
+    /// `Forbidden` for whoever may neither write nor decide, or the stage's refusal.
     pub fn resume(self) -> Result<Change<Arc<SignOff>>, Stopped> {
         self.writer_or_approver()?;
         let stage = self.stage.clone().resume()?;

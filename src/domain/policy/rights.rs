@@ -1,0 +1,244 @@
+//! What somebody may do: the roles that she has, and what they grant together.
+//! Never decides for a record: `Resource` does, by these rights.
+
+use super::{AssignmentRule, Criterion, Permission, Permissions, RuleActor, RuleScope};
+use crate::{
+    domain::{
+        caller::Caller,
+        field::FieldValue,
+        id::{ItemId, RoleId},
+        item::Item,
+        state::State,
+        template::ItemType,
+        text::FieldKey,
+    },
+    limits::INHERITANCE_LEVELS_MAX,
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// What one caller may do on one item: the union of what everyone and each of her roles may.
+pub struct Rights<'s> {
+    all: bool,
+    audits: bool,
+    granted: Vec<(Holder, &'s Permissions)>,
+}
+
+/// Whom a permission was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// Everyone with an account.
+    Everyone,
+    /// Whoever has this role.
+    Role(RoleId),
+}
+
+/// A role that somebody has, and how she came by it.
+#[derive(Clone, Debug)]
+pub struct Gained<'s> {
+    /// The rule that gives the role.
+    pub rule: &'s Arc<AssignmentRule>,
+    /// Where the rule holds, seen from the item that was asked about.
+    pub via: Via,
+}
+
+/// From where a role comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Via {
+    /// A rule on the item itself, or on its type.
+    Own,
+    /// A rule without criteria on another type, whose roles hold here too.
+    Type(ItemType),
+    /// A role on another item: the parent, or one that a declared field names.
+    Item(ItemId),
+}
+
+impl<'s> Rights<'s> {
+    /// The rights on an item.
+    pub fn on(state: &'s State, caller: &Caller<'_>, item: &Item) -> Self {
+        Self::of_roles(state, caller, item.item_type, &roles_on(state, caller, item, INHERITANCE_LEVELS_MAX))
+    }
+
+    /// The rights on a type of which no item exists yet, under a parent where it has one.
+    pub fn on_type(state: &'s State, caller: &Caller<'_>, item_type: ItemType, parent: Option<&Item>) -> Self {
+        let mut roles = BTreeSet::new();
+        each_role_for_new(state, caller, item_type, parent, &mut |gained| {
+            roles.insert(gained.rule.role);
+        });
+        Self::of_roles(state, caller, item_type, &roles)
+    }
+
+    fn of_roles(state: &'s State, caller: &Caller<'_>, item_type: ItemType, roles: &BTreeSet<RoleId>) -> Self {
+        let mut granted = vec![];
+        if let Some(grants) = state.grants(item_type)
+            && (caller.user.is_some() || caller.key.is_some())
+        {
+            // "Everyone" means everyone with an account: a node's key has its scopes and its own rules only.
+            granted.extend(caller.user.map(|_| (Holder::Everyone, &grants.everyone)));
+            granted.extend(roles.iter().filter_map(|role| Some((Holder::Role(*role), grants.roles.get(role)?))));
+        }
+        let audits = roles.iter().any(|role| state.role(*role).is_some_and(|role| role.audits));
+        Self { all: caller.manages(), audits, granted }
+    }
+
+    fn has(&self, permission: Permission) -> bool {
+        self.all || self.granted.iter().any(|(_, permissions)| permissions.has(permission))
+    }
+
+    /// Whom the permission was granted of those that the caller is; nobody where her standing gives it, or nothing.
+    pub fn holders(&self, permission: Permission) -> impl Iterator<Item = Holder> {
+        self.granted.iter().filter(move |(_, permissions)| permissions.has(permission)).map(|(holder, _)| *holder)
+    }
+
+    /// Whether the caller has a permission by a grant or her standing.
+    pub fn includes(&self, permission: Permission) -> bool {
+        self.has(permission)
+    }
+
+    /// Whether the item may be seen.
+    pub fn may_read(&self) -> bool {
+        self.audits || self.has(Permission::Read)
+    }
+
+    /// Whether the item may be changed.
+    pub fn may_write(&self) -> bool {
+        self.has(Permission::Write)
+    }
+
+    /// Whether the item may be deleted.
+    pub fn may_delete(&self) -> bool {
+        self.has(Permission::Delete)
+    }
+
+    /// Whether such an item may be made.
+    pub fn may_create(&self) -> bool {
+        self.has(Permission::Create) && self.has(Permission::FieldWrite)
+    }
+
+    /// Whether fields that give roles may be changed.
+    pub fn may_assign(&self) -> bool {
+        self.has(Permission::Assign)
+    }
+
+    /// Whether a field may be seen on an item that exists.
+    pub fn may_read_field(&self, key: &FieldKey) -> bool {
+        self.may_read() && self.reads_field(key)
+    }
+
+    /// Whether the field part of seeing a field is granted: the item part is READ, or CREATE for a new one.
+    pub(in crate::domain) fn reads_field(&self, key: &FieldKey) -> bool {
+        self.all || self.audits || self.granted.iter().any(|(_, permissions)| permissions.reads_field(key))
+    }
+
+    /// Whether the field part of changing a field is granted: the item part is WRITE, or CREATE for a new one.
+    pub(in crate::domain) fn writes_field(&self, key: &FieldKey) -> bool {
+        self.all || self.granted.iter().any(|(_, permissions)| permissions.writes_field(key))
+    }
+}
+
+/// Every role that the caller has on an item, each once.
+pub fn roles_on(state: &State, caller: &Caller<'_>, item: &Item, levels: usize) -> BTreeSet<RoleId> {
+    let mut roles = BTreeSet::new();
+    each_role(state, caller, item, levels, Via::Own, &mut |gained| {
+        roles.insert(gained.rule.role);
+    });
+    roles
+}
+
+/// Tells of every role that the caller has on an item: by rules on its type or itself, inherited from other types,
+/// and through the parent and declared references, `levels` deep.
+pub(in crate::domain) fn each_role<'s>(
+    state: &'s State,
+    caller: &Caller<'_>,
+    item: &Item,
+    levels: usize,
+    via: Via,
+    found: &mut dyn FnMut(Gained<'s>),
+) {
+    let on_item = [RuleScope::Type(item.item_type), RuleScope::Item(item.id)];
+    for rule in on_item.into_iter().flat_map(|scope| state.rules_of(scope)) {
+        if rule.actors.iter().any(|actor| is_actor(state, caller, actor, Some(item)))
+            && rule.criteria.iter().all(|criterion| holds(criterion, item))
+        {
+            found(Gained { rule, via });
+        }
+    }
+    let Some(grants) = state.grants(item.item_type) else { return };
+    for inherited in &grants.inherits_types {
+        let via = if via == Via::Own { Via::Type(*inherited) } else { via };
+        each_role_on_type(state, caller, *inherited, via, found);
+    }
+    if levels > 0 {
+        let parent = item.parent.filter(|_| grants.inherits_parent);
+        let fields = grants.inherits_fields.iter().filter_map(|key| item.fields.get(key));
+        let sources = parent.into_iter().chain(fields.flat_map(FieldValue::references));
+        for source in sources.filter_map(|id| state.item(id)) {
+            each_role(state, caller, source, levels - 1, Via::Item(source.id), found);
+        }
+    }
+}
+
+/// Tells of every role that the caller has on a type as such: by rules without criteria that name her, not a field.
+fn each_role_on_type<'s>(
+    state: &'s State,
+    caller: &Caller<'_>,
+    item_type: ItemType,
+    via: Via,
+    found: &mut dyn FnMut(Gained<'s>),
+) {
+    for rule in state.rules_of(RuleScope::Type(item_type)) {
+        if rule.criteria.is_empty() && rule.actors.iter().any(|actor| is_actor(state, caller, actor, None)) {
+            found(Gained { rule, via });
+        }
+    }
+}
+
+/// Tells of every role that the caller has where an item of a type would be made, under a parent where it has one.
+pub(in crate::domain) fn each_role_for_new<'s>(
+    state: &'s State,
+    caller: &Caller<'_>,
+    item_type: ItemType,
+    parent: Option<&Item>,
+    found: &mut dyn FnMut(Gained<'s>),
+) {
+    each_role_on_type(state, caller, item_type, Via::Own, found);
+    let Some(grants) = state.grants(item_type) else { return };
+    for inherited in &grants.inherits_types {
+        each_role_on_type(state, caller, *inherited, Via::Type(*inherited), found);
+    }
+    if let Some(parent) = parent.filter(|_| grants.inherits_parent) {
+        each_role(state, caller, parent, INHERITANCE_LEVELS_MAX - 1, Via::Item(parent.id), found);
+    }
+}
+
+/// Whether the caller holds a role that audits anywhere: he reads the tenant's whole timeline.
+pub fn audits(state: &State, caller: &Caller<'_>) -> bool {
+    let mut audits = false;
+    for item_type in ItemType::ALL {
+        each_role_on_type(state, caller, item_type, Via::Own, &mut |gained| {
+            audits |= state.role(gained.rule.role).is_some_and(|role| role.audits);
+        });
+    }
+    audits
+}
+
+fn is_actor(state: &State, caller: &Caller<'_>, actor: &RuleActor, item: Option<&Item>) -> bool {
+    match actor {
+        RuleActor::User(user) => caller.user_id() == Some(*user),
+        RuleActor::Group(group) => caller.is_in(state, *group),
+        RuleActor::Key(key) => caller.key.is_some_and(|own| own.id == *key),
+        RuleActor::Field(field) => {
+            let value = item.and_then(|item| item.fields.get(field));
+            value.is_some_and(|value| value.people().into_iter().any(|person| caller.is(state, person)))
+        }
+    }
+}
+
+fn holds(criterion: &Criterion, item: &Item) -> bool {
+    match criterion {
+        Criterion::TemplateIs(template) => item.template == *template,
+        Criterion::FieldIs(field, value) => item.fields.get(field) == Some(value),
+        Criterion::ActiveStep(step) => item.workflow.ongoing() == Some(step),
+        Criterion::ItemExists => item.is_live(),
+        Criterion::ItemDeleted => item.is_deleted(),
+    }
+}
