@@ -352,7 +352,7 @@ impl Pool {
         // Only projects and the defaults have all of the fields.
         let fields = project || item_type.is_none();
         let everyone = if dice.once_in(3) { Self::permissions(dice, fields) } else { Permissions::default() };
-        let roles = self.roles.iter().filter(|_| dice.0 % 3 != 0).copied().collect::<Vec<_>>();
+        let roles = self.roles.iter().filter(|_| !dice.0.is_multiple_of(3)).copied().collect::<Vec<_>>();
         let roles = roles.into_iter().map(|role| (role, Self::permissions(dice, fields))).collect();
         GrantsChange {
             item_type,
