@@ -155,7 +155,7 @@ impl fmt::Display for Hash {
 impl FromStr for Hash {
     type Err = NoHash;
 
-    /// Reads what [`Hash`] displays.
+    /// Reads what a hash displays.
     fn from_str(text: &str) -> Result<Self, NoHash> {
         let mut bytes = [0; 32];
         if text.len() != 64 || !text.is_ascii() {

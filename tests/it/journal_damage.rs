@@ -102,6 +102,46 @@ fn every_flipped_bit_of_what_was_sealed_is_found_by_verify_and_at_the_checkpoint
     }
 }
 
+/// How much of a journal is flipped bit by bit, in bytes.
+const FLIPPED_BYTES: usize = 64 * 1024;
+
+#[test]
+fn every_flipped_bit_of_64_kib_is_found_in_its_group() {
+    let disk = MemoryDisk::default();
+    let (mut journal, ..) = open(&disk).unwrap();
+    let (ann, bob) = (tenant(1), tenant(2));
+    for number in 1.. {
+        // Records of all lengths, in groups of one and two.
+        let mut entries = vec![entry(ann, number, &"so much to say ".repeat(number as usize % 60))];
+        if number % 2 == 0 {
+            entries.push(entry(bob, number / 2, "short"));
+        }
+        append(&mut journal, entries).unwrap();
+        if disk.bytes(FIRST).len() >= FLIPPED_BYTES {
+            break;
+        }
+    }
+    append(&mut journal, Vec::new()).unwrap();
+    let (bounds, until) = (bounds(&disk), journal.position());
+    verify(&disk, until, &mut |_| Ok(())).unwrap();
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let (disk, bounds) = (disk.copy(), &bounds);
+            scope.spawn(move || {
+                for byte in (half..FLIPPED_BYTES).step_by(2) {
+                    let begin = bounds.iter().copied().rfind(|begin| *begin <= byte as u64).unwrap_or(0);
+                    for bit in 0..8 {
+                        disk.change(FIRST, |bytes| bytes[byte] ^= 1 << bit);
+                        refused_at(verify(&disk, until, &mut |_| Ok(())), FIRST, begin);
+                        disk.change(FIRST, |bytes| bytes[byte] ^= 1 << bit);
+                    }
+                }
+            });
+        }
+    });
+    verify(&disk, until, &mut |_| Ok(())).unwrap();
+}
+
 #[test]
 fn groups_that_were_swapped_doubled_or_taken_out_are_refused() {
     let disk = MemoryDisk::default();

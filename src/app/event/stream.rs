@@ -2,14 +2,18 @@
 //! Never delivers to a viewer who no longer stands, and never holds more than one batch of commits.
 
 use super::{App, EventFilter, EventsError, Failed, Fault, Gap, LogPosition, Recorded, walk::Walk};
-use crate::{domain::access::Viewer, limits::EVENT_CHECKPOINT_SECONDS, store::Snapshot};
+use crate::{
+    domain::access::Viewer,
+    limits::{EVENT_CHECKPOINT_SECONDS, INDEX_LOOK_MILLISECONDS},
+    store::{Entry, Snapshot},
+};
 use futures_util::{Stream, stream::unfold};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     select,
     sync::watch,
     task::coop::consume_budget,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// What a subscriber is told.
@@ -74,7 +78,7 @@ impl Listener {
         loop {
             // Marked as seen before reading: what is committed meanwhile ends the wait below.
             self.wake.borrow_and_update();
-            while let Some((entry, index)) = self.walk.next().await? {
+            while let Some((entry, index)) = self.walked().await? {
                 // A long stretch that is not for this viewer must not keep the thread from others.
                 consume_budget().await;
                 // Asked for each event: nothing is delivered after a right was taken away.
@@ -95,6 +99,19 @@ impl Listener {
                     self.app.standing(&self.viewer).await?;
                     return Ok(self.checkpoint());
                 }
+            }
+        }
+    }
+
+    /// The next event of the past. While the index is being rebuilt it waits: whoever listens is not sent away.
+    async fn walked(&mut self) -> Result<Option<(Arc<Entry>, usize)>, Failed> {
+        loop {
+            match self.walk.next().await {
+                Err(Fault::Rebuilding) => {
+                    sleep(Duration::from_millis(INDEX_LOOK_MILLISECONDS)).await;
+                    self.app.standing(&self.viewer).await?;
+                }
+                walked => return Ok(walked?),
             }
         }
     }
