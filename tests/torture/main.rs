@@ -68,9 +68,7 @@ fn main() -> ExitCode {
         trial("crash", plan, crash::crash),
         trial("faults", plan, fault::faults),
         trial("failed_sync", plan, fault::failed_sync),
-        // Ignored until a live subscription outlasts the rebuilding of the index: it ends with UNAVAILABLE today, where
-        // its subscriber is behind what memory holds. All else of this test held. Run it with `--ignored full_disk`.
-        trial("full_disk", plan, full_disk::full_disk).with_ignored_flag(true),
+        trial("full_disk", plan, full_disk::full_disk),
         trial("power", plan, power::power),
         trial("shutdown", plan, shutdown::shutdown),
     ];
