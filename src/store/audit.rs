@@ -181,19 +181,7 @@ impl Audit {
     /// # Errors
     /// As [`Audit::verify`]; `Keys`.
     pub fn checkpoint(&self, at: String, progress: &dyn Progress) -> Result<SignedCheckpoint, AuditError> {
-        let mut trees: BTreeMap<TenantId, Tree> = BTreeMap::new();
-        let audited = self.read(progress, &mut |replayed| match replayed {
-            Replayed::Base(base) => trees = Tree::of_base(base),
-            Replayed::Record { record, .. } => trees.entry(record.tenant).or_default().push(record.hash),
-            Replayed::Kept(_) | Replayed::Group(_) => {}
-        })?;
-        let Survey { last, epoch, heads, .. } = audited.survey;
-        let tenants = trees.into_iter().filter_map(|(tenant, tree)| {
-            let head = heads.get(&tenant)?;
-            Some(Standing { tenant, records: tree.size(), head: head.hash, root: tree.root() })
-        });
-        let key = signing_key(&Keys::look(&self.keys)?)?;
-        Ok(SignedCheckpoint::sign(epoch, (last.group, last.hash), at, tenants.collect(), &key))
+        self.sign(at, progress, &mut |_| {})
     }
 
     /// The proof that a tenant's record is part of what a new checkpoint says.
@@ -207,25 +195,45 @@ impl Audit {
         at: String,
         progress: &dyn Progress,
     ) -> Result<Proof, AuditError> {
-        let checkpoint = self.checkpoint(at, progress)?;
-        let standing = checkpoint.of(tenant).map_or(0, |standing| standing.records);
         let (mut records, mut wanted): (Vec<Hash>, Option<Record>) = (vec![], None);
         let mut cut = Tree::default();
-        self.read(progress, &mut |replayed| {
-            if let Replayed::Base(base) = replayed {
-                cut = Tree::of_base(base).remove(&tenant).unwrap_or_default();
+        let checkpoint = self.sign(at, progress, &mut |replayed| match replayed {
+            Replayed::Base(base) => cut = Tree::of_base(base).remove(&tenant).unwrap_or_default(),
+            Replayed::Record { record, .. } if record.tenant == tenant => {
+                records.push(record.hash);
+                if record.number == number {
+                    wanted = Some(record.clone());
+                }
             }
-            let Replayed::Record { record, .. } = replayed else { return };
-            if record.tenant != tenant || record.number > standing {
-                return;
-            }
-            records.push(record.hash);
-            if record.number == number {
-                wanted = Some(record.clone());
-            }
+            Replayed::Record { .. } | Replayed::Kept(_) | Replayed::Group(_) => {}
         })?;
         let proof = wanted.and_then(|record| Proof::new(&record, (&cut, &records), checkpoint));
         proof.ok_or(AuditError::NotIncluded { tenant, number })
+    }
+
+    /// Signs where the log stands; all that is read for that goes to `seen`, too.
+    fn sign(
+        &self,
+        at: String,
+        progress: &dyn Progress,
+        seen: &mut dyn FnMut(&Replayed),
+    ) -> Result<SignedCheckpoint, AuditError> {
+        let mut trees: BTreeMap<TenantId, Tree> = BTreeMap::new();
+        let audited = self.read(progress, &mut |replayed| {
+            seen(replayed);
+            match replayed {
+                Replayed::Base(base) => trees = Tree::of_base(base),
+                Replayed::Record { record, .. } => trees.entry(record.tenant).or_default().push(record.hash),
+                Replayed::Kept(_) | Replayed::Group(_) => {}
+            }
+        })?;
+        let Survey { last, epoch, heads, .. } = audited.survey;
+        let tenants = trees.into_iter().filter_map(|(tenant, tree)| {
+            let head = heads.get(&tenant)?;
+            Some(Standing { tenant, records: tree.size(), head: head.hash, root: tree.root() })
+        });
+        let key = signing_key(&Keys::look(&self.keys)?)?;
+        Ok(SignedCheckpoint::sign(epoch, (last.group, last.hash), at, tenants.collect(), &key))
     }
 
     fn read(&self, progress: &dyn Progress, seen: &mut dyn FnMut(&Replayed)) -> Result<Audited, AuditError> {
