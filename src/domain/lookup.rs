@@ -160,7 +160,7 @@ impl<'s> View<'s> {
 
     /// Every record of a kind that the viewer may read, oldest first.
     pub fn all<T: Entity + Resource>(self) -> impl Iterator<Item = &'s Arc<T>> + 's {
-        self.readable_of(T::table(self.state()).values())
+        self.aged(Ages::ALL)
     }
 
     /// A stretch of the records of a kind that the viewer may read.

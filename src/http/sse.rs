@@ -56,9 +56,7 @@ pub(super) async fn answer(
     }
     let Ok(api) = server.api.connection(credential, Some(peer.ip())).await else {
         let message = "The credential is not valid any more.";
-        let mut refused = Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
-        refused.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-        return refused;
+        return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
     };
     let (mut stopping, open) = (server.stopping.clone(), server.open.clone());
     let stopped = async move {
