@@ -84,11 +84,12 @@ fn check_format(directory: &Path) -> Result<(), LockError> {
     if format(directory)? {
         return Ok(());
     }
+    // Asked first: a restore that was killed while it moved its files into place has left others beside it.
+    if directory.join(RESTORING).try_exists().map_err(refused)? {
+        return Err(LockError::Unfinished(directory.to_path_buf()));
+    }
     for entry in std::fs::read_dir(directory).map_err(refused)? {
         let name = entry.map_err(refused)?.file_name();
-        if name == RESTORING {
-            return Err(LockError::Unfinished(directory.to_path_buf()));
-        }
         if name != "lock" && name != "format.temp" && name != "lost+found" {
             return Err(LockError::NoFormat(directory.to_path_buf()));
         }

@@ -385,3 +385,19 @@ async fn a_restore_that_is_killed_leaves_nothing_that_a_server_would_take_for_it
     println!("{unfinished} unfinished, {finished} finished");
     assert!(unfinished > 0, "no round hit a restore under way");
 }
+
+#[tokio::test]
+async fn a_restore_that_stops_between_its_last_moves_is_still_told_as_unfinished() {
+    let places = Places::new();
+    drop(Demo::start(&places.data).await);
+    assert_eq!(places.back_up().await.0, 0);
+    let restore = places.begin().unwrap();
+    let staging = restore.directory().to_path_buf();
+    // Killed: nobody clears up.
+    std::mem::forget(restore);
+    for name in ["journal", "keys"] {
+        std::fs::rename(staging.join(name), places.restored.join(name)).unwrap();
+        let refused = Lock::take(&places.restored).unwrap_err().to_string();
+        assert!(refused.contains("was not finished"), "{name} in place: {refused}");
+    }
+}
