@@ -4,17 +4,20 @@
 //! value means.
 
 mod open;
+mod packed;
 mod row;
 
 pub use open::Opened;
 
 use crate::domain::id::TenantId;
 use crate::store::journal::{Checkpoint, Head, Place};
+use packed::{Entry, Packed, mention_entry, mention_of, place_entry, place_of};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
 use uuid::Uuid;
 
 /// The kind of a value, as its caller numbers them.
@@ -90,6 +93,8 @@ pub struct Index {
     db: sled::Db,
     directory: PathBuf,
     boot: String,
+    /// Whoever reads several packed rows keeps them from being divided meanwhile: sled's iterators are no snapshots.
+    packed: RwLock<()>,
 }
 
 impl fmt::Debug for Index {
@@ -115,17 +120,26 @@ impl Index {
         for (key, value) in values {
             self.stage(&mut rows, &key, value.as_deref())?;
         }
+        let mut places: BTreeMap<TenantId, Vec<Entry>> = BTreeMap::new();
         for (tenant, number, place) in batch.positions {
-            rows.insert(row::place_key(tenant, number), row::encode_place(place));
+            places.entry(tenant).or_default().push(place_entry(number, place));
         }
+        for (tenant, places) in places {
+            Packed::places(tenant).add(&self.db, &mut rows, places)?;
+        }
+        let mut mentions: BTreeMap<TenantId, Vec<Entry>> = BTreeMap::new();
         for (tenant, entity, number) in batch.mentions {
-            rows.insert(row::mention_key(tenant, entity, number), Vec::new());
+            mentions.entry(tenant).or_default().push(mention_entry(entity, number));
+        }
+        for (tenant, mentions) in mentions {
+            Packed::mentions(tenant).add(&self.db, &mut rows, mentions)?;
         }
         for (tenant, head) in batch.heads {
             rows.insert(row::head_key(tenant), row::encode_head(head));
         }
         let checkpoint = row::encode_checkpoint(batch.checkpoint, &self.boot);
         rows.insert(row::checkpoint_key(), checkpoint);
+        let _alone = self.packed.write().unwrap_or_else(PoisonError::into_inner);
         guarded(|| self.db.apply_batch(rows))
     }
 
@@ -181,10 +195,8 @@ impl Index {
     /// # Errors
     /// [`IndexError`]
     pub fn place(&self, tenant: TenantId, number: u64) -> Result<Option<Place>, IndexError> {
-        match guarded(|| self.db.get(row::place_key(tenant, number)))? {
-            Some(place) => row::decode_place(&place).map(Some).ok_or(IndexError::Damaged("a record's place")),
-            None => Ok(None),
-        }
+        let places = self.places_between(tenant, number, number, 1)?;
+        Ok(places.first().map(|(_, place)| *place))
     }
 
     /// The numbers and places of a tenant's records above a number, ascending, at most `limit`.
@@ -192,20 +204,23 @@ impl Index {
     /// # Errors
     /// [`IndexError`]
     pub fn places(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<(u64, Place)>, IndexError> {
-        let Some(first) = after.checked_add(1) else {
-            return Ok(Vec::new());
-        };
-        let range = row::place_key(tenant, first)..=row::place_key(tenant, u64::MAX);
-        let mut rows = self.db.range(range);
-        let mut places = Vec::new();
-        while places.len() < limit {
-            let Some((key, place)) = guarded(|| rows.next().transpose())? else {
-                break;
-            };
-            let entry = row::number_of(&key).zip(row::decode_place(&place));
-            places.push(entry.ok_or(IndexError::Damaged("a record's place"))?);
+        match after.checked_add(1) {
+            Some(first) => self.places_between(tenant, first, u64::MAX, limit),
+            None => Ok(Vec::new()),
         }
-        Ok(places)
+    }
+
+    fn places_between(
+        &self,
+        tenant: TenantId,
+        first: u64,
+        last: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Place)>, IndexError> {
+        let nowhere = Place { segment: 0, offset: 0 };
+        let range = (place_entry(first, nowhere), place_entry(last, nowhere));
+        let _together = self.packed.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(Packed::places(tenant).ascending(&self.db, range, limit)?.iter().map(place_of).collect())
     }
 
     /// The numbers of a tenant's records that concern an entity, at most `limit`.
@@ -226,18 +241,13 @@ impl Index {
         let Some((first, last)) = bounds else {
             return Ok(Vec::new());
         };
-        let first = row::mention_key(tenant, entity, first);
-        let mut rows = self.db.range(first..=row::mention_key(tenant, entity, last));
-        let mut numbers = Vec::new();
-        while numbers.len() < limit {
-            let next = guarded(|| match from {
-                Numbers::After(_) => rows.next().transpose(),
-                Numbers::Before(_) => rows.next_back().transpose(),
-            });
-            let Some((key, _)) = next? else { break };
-            numbers.push(row::number_of(&key).ok_or(IndexError::Damaged("a mention"))?);
-        }
-        Ok(numbers)
+        let range = (mention_entry(entity, first), mention_entry(entity, last));
+        let _together = self.packed.read().unwrap_or_else(PoisonError::into_inner);
+        let mentions = match from {
+            Numbers::After(_) => Packed::mentions(tenant).ascending(&self.db, range, limit),
+            Numbers::Before(_) => Packed::mentions(tenant).descending(&self.db, range, limit),
+        };
+        Ok(mentions?.iter().map(mention_of).collect())
     }
 
     /// The head of a tenant at the checkpoint; [`Head::NONE`] where it has no record.

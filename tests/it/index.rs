@@ -2,8 +2,11 @@
 //! stands before it can be missing.
 
 use crate::journal::tenant;
+use crate::simulation::random::Random;
+use countersign::domain::id::TenantId;
 use countersign::store::index::{Batch, Index, IndexError, Numbers, Space};
 use countersign::store::journal::{Checkpoint, Hash, Head, Place};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -121,6 +124,106 @@ fn mentions_are_paged_in_both_directions() {
     assert!(of(Numbers::Before(1), 10).is_empty());
     assert!(of(Numbers::Before(0), 10).is_empty());
     assert_eq!(index.mentions(ann, other, Numbers::Before(9), 10).unwrap(), [2]);
+}
+
+/// Places and mentions as they were written, for a comparison.
+#[derive(Default)]
+struct Model {
+    places: BTreeMap<(TenantId, u64), Place>,
+    mentions: BTreeSet<(TenantId, Uuid, u64)>,
+}
+
+impl Model {
+    /// Commits that come in order; some are of entities as old as the first, most of new ones, and some come again.
+    fn batch(&mut self, group: u64, random: &mut Random) -> Batch {
+        let mut batch = batch(group);
+        for step in 0..random.below(200) {
+            let tenant = tenant(1 + u128::from(random.below(3)));
+            let newest = self.places.range((tenant, 0)..=(tenant, u64::MAX)).next_back();
+            let newest = newest.map_or(0, |((_, number), _)| *number);
+            let number = if random.below(10) == 0 { newest.max(1) } else { newest + 1 };
+            let place = Place { segment: group, offset: step };
+            batch.positions.push((tenant, number, place));
+            self.places.insert((tenant, number), place);
+            for _ in 0..random.below(4) {
+                let entity = if random.below(2) == 0 { group * 1_000 + random.below(50) } else { random.below(40) };
+                batch.mentions.push((tenant, Uuid::from_u128(entity.into()), number));
+                self.mentions.insert((tenant, Uuid::from_u128(entity.into()), number));
+            }
+        }
+        batch
+    }
+
+    fn compare(&self, index: &Index, random: &mut Random) {
+        for _ in 0..50 {
+            let (tenant, from, limit) =
+                (tenant(1 + u128::from(random.below(3))), random.below(900), random.below(150) as usize);
+            let places = self.places.range((tenant, from + 1)..=(tenant, u64::MAX)).take(limit);
+            let places: Vec<_> = places.map(|((_, number), place)| (*number, *place)).collect();
+            assert_eq!(index.places(tenant, from, limit).unwrap(), places);
+            assert_eq!(index.place(tenant, from).unwrap(), self.places.get(&(tenant, from)).copied());
+
+            let entity = Uuid::from_u128(random.below(40).into());
+            let of = |first, last| {
+                self.mentions.range((tenant, entity, first)..=(tenant, entity, last)).map(|(_, _, number)| *number)
+            };
+            let after: Vec<_> = of(from + 1, u64::MAX).take(limit).collect();
+            assert_eq!(index.mentions(tenant, entity, Numbers::After(from), limit).unwrap(), after);
+            let before: Vec<_> = of(0, from).rev().take(limit).collect();
+            assert_eq!(index.mentions(tenant, entity, Numbers::Before(from + 1), limit).unwrap(), before);
+        }
+    }
+}
+
+#[test]
+fn places_and_mentions_are_those_of_a_plain_model_after_any_batches() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = fresh(directory.path());
+    let (mut model, mut random) = (Model::default(), Random::new(7));
+    for group in 1..=40 {
+        index.apply(model.batch(group, &mut random)).unwrap();
+        model.compare(&index, &mut random);
+    }
+    assert!(model.mentions.len() > 4_000, "{}", model.mentions.len());
+    drop(index);
+    let tree = sled::open(directory.path().join("sled")).unwrap();
+    let (entries, rows) = (model.places.len() + model.mentions.len(), tree.len());
+    // Rows that are divided are half full at worst; a row for each entry is what this is there to save.
+    assert!(rows < entries / 25, "{entries} entries lie in {rows} rows");
+}
+
+#[test]
+fn a_reader_sees_no_gap_while_the_rows_that_it_reads_are_divided() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = fresh(directory.path());
+    let (ann, item) = (tenant(1), Uuid::from_u128(5));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for group in 1..=1_000 {
+                let mut batch = batch(group);
+                // So many that each batch fills the row that was last, and begins others behind it.
+                for number in 100 * (group - 1) + 1..=100 * group {
+                    batch.positions.push((ann, number, Place { segment: 1, offset: number }));
+                    batch.mentions.push((ann, item, number));
+                }
+                index.apply(batch).unwrap();
+            }
+        });
+        // Only the last row grows, so whoever reads on from there is hit most often.
+        let mut seen = 0;
+        while !writer.is_finished() {
+            let places = index.places(ann, seen, usize::MAX).unwrap();
+            let places = places.into_iter().map(|(number, _)| number).collect();
+            let mentions = index.mentions(ann, item, Numbers::After(seen), usize::MAX).unwrap();
+            let mut newest = index.mentions(ann, item, Numbers::Before(u64::MAX), 200).unwrap();
+            newest.reverse();
+            for numbers in [&places, &mentions, &newest] {
+                assert!(numbers.is_sorted_by(|one, next| one + 1 == *next), "after {seen}: {numbers:?}");
+            }
+            seen = mentions.last().copied().unwrap_or(seen).saturating_sub(70);
+        }
+        writer.join().unwrap();
+    });
 }
 
 /// Writes one value at a checkpoint and leaves without a clean stop.

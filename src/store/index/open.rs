@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::RwLock;
 use std::time::Duration;
 
 /// sled's own directory, inside the index's.
@@ -50,7 +51,8 @@ impl Index {
                 counts.then_some(checkpoint)
             });
             if checkpoint.is_some() {
-                let index = Self { db, directory: directory.to_path_buf(), boot: boot.to_owned() };
+                let index =
+                    Self { db, directory: directory.to_path_buf(), boot: boot.to_owned(), packed: RwLock::default() };
                 return Ok(Opened { index, checkpoint });
             }
         }
@@ -75,7 +77,7 @@ impl Index {
             db.insert(row::format_key(), &row::FORMAT)?;
             Ok(db)
         })?;
-        Ok(Self { db, directory: directory.to_path_buf(), boot: boot.to_owned() })
+        Ok(Self { db, directory: directory.to_path_buf(), boot: boot.to_owned(), packed: RwLock::default() })
     }
 
     /// Stops cleanly: what the index holds is made durable and counts after the next boot, too.

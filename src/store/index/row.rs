@@ -6,18 +6,20 @@ use crate::limits::INDEX_VALUE_BYTES_MAX;
 use crate::store::journal::{Checkpoint, Hash, Head, Place};
 use uuid::Uuid;
 
-// # Rows, format 1
+// # Rows, format 2
 //
 // tenant (16) ‖ 0 ‖ space (1) ‖ key length (1) ‖ key ‖ chunk (2)  ->  part of an encrypted value;
 //                                                    in chunk 0 the number of chunks (2) precedes
-// tenant (16) ‖ 1 ‖ number (8)                -> segment (8) ‖ offset (8)
-// tenant (16) ‖ 2 ‖ entity (16) ‖ number (8)  -> nothing: the record mentions the entity
+// tenant (16) ‖ 1 ‖ number (8)                -> up to 64 times number (8) ‖ segment (8) ‖ offset (8), ascending;
+//                                                the key's number is the first one's
+// tenant (16) ‖ 2 ‖ entity (16) ‖ number (8)  -> up to 64 times entity (16) ‖ number (8), ascending: the record mentions
+//                                                the entity; the key's are the first ones
 // nil (16) ‖ 0                                -> format (4)
 // nil (16) ‖ 1                                -> checkpoint (64) ‖ boot of the machine
 // nil (16) ‖ 2 ‖ tenant (16)                  -> head: number (8) ‖ hash (32)
 //
 // Integers are big-endian, so that keys are ordered as what they say. No tenant is nil.
-pub(super) const FORMAT: [u8; 4] = 1_u32.to_be_bytes();
+pub(super) const FORMAT: [u8; 4] = 2_u32.to_be_bytes();
 
 const VALUES: u8 = 0;
 const PLACES: u8 = 1;
@@ -68,17 +70,12 @@ pub(super) fn chunk_key(value_key: &[u8], chunk: u16) -> Vec<u8> {
     [value_key, chunk.to_be_bytes().as_slice()].concat()
 }
 
-pub(super) fn place_key(tenant: TenantId, number: u64) -> Vec<u8> {
-    key(tenant, PLACES, &[&number.to_be_bytes()])
+pub(super) fn places_prefix(tenant: TenantId) -> Vec<u8> {
+    key(tenant, PLACES, &[])
 }
 
-pub(super) fn mention_key(tenant: TenantId, entity: Uuid, number: u64) -> Vec<u8> {
-    key(tenant, MENTIONS, &[entity.as_bytes(), &number.to_be_bytes()])
-}
-
-/// The number at the end of a place's or a mention's key.
-pub(super) fn number_of(key: &[u8]) -> Option<u64> {
-    key.last_chunk().map(|number| u64::from_be_bytes(*number))
+pub(super) fn mentions_prefix(tenant: TenantId) -> Vec<u8> {
+    key(tenant, MENTIONS, &[])
 }
 
 /// The rows of a value; none when it has too many chunks.
