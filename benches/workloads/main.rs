@@ -54,7 +54,7 @@ struct Arguments {
     #[arg(long)]
     only: Vec<String>,
     /// Given by `cargo bench`; changes nothing.
-    #[arg(long, hide = true)]
+    #[arg(global = true, long, hide = true)]
     bench: bool,
 }
 
@@ -204,10 +204,6 @@ async fn reads(server: &Server, world: &World, read: Read, plan: Plan) -> Result
         Target { name: "floor", address: addresses.floor, requests: requests(&format!("/{name}"))? },
         Target { name: "product", address: addresses.product, requests: requests("/graphql")? },
     ];
-    if read == Read::Q3 {
-        let requests = requests(&format!("/verifying/{name}"))?;
-        targets.push(Target { name: "floor, verifying", address: addresses.floor, requests });
-    }
     if read.is_naive_too() {
         targets.push(Target { name: "naive", address: addresses.naive, requests: requests("/graphql")? });
     }

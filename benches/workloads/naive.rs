@@ -3,7 +3,7 @@
 //! documents in the same shape, authenticates as the floor does, and checks no permission at all.
 
 use crate::{
-    floor::Verified,
+    floor::authenticated,
     machine::Fault,
     rows::{Item, ItemType, Rows, SignOff, SourceObject, Step, User, row},
 };
@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use countersign::app::App;
 use tokio::net::TcpListener;
 
 fn rows<'c>(ctx: &Context<'c>) -> &'c Rows {
@@ -218,19 +219,19 @@ impl Mutation {
 
 #[derive(Clone)]
 struct Naive {
-    verified: Verified,
+    app: App,
     schema: Schema<Query, Mutation, EmptySubscription>,
 }
 
 /// Serves `POST /graphql` over the naive rows.
-pub(crate) async fn serve(listener: TcpListener, verified: Verified, rows: Rows) -> Result<(), Fault> {
+pub(crate) async fn serve(listener: TcpListener, app: App, rows: Rows) -> Result<(), Fault> {
     let schema = Schema::build(Query, Mutation, EmptySubscription).data(rows).finish();
-    let router = Router::new().route("/graphql", post(answer)).with_state(Naive { verified, schema });
+    let router = Router::new().route("/graphql", post(answer)).with_state(Naive { app, schema });
     Ok(axum::serve(listener, router).await?)
 }
 
 async fn answer(State(naive): State<Naive>, headers: HeaderMap, body: Bytes) -> Response {
-    if let Err(status) = naive.verified.viewer(&headers).await {
+    if let Err(status) = authenticated(&naive.app, &headers).await {
         return status.into_response();
     }
     let Ok(request) = serde_json::from_slice::<async_graphql::Request>(&body) else {
