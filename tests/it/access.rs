@@ -1,30 +1,33 @@
-//! The policy matrix: what every root field answers to every kind of caller, as a table that people read.
-//! A root field without a row fails. Re-recording is described in `golden.rs`.
+//! The policy matrix: what every root field answers to every kind of caller, whichever way it is asked, as a table that
+//! people read. A root field without a row fails. Re-recording is described in `golden.rs`.
 
 use super::{
     client::{Answer, Caller},
     golden,
     introspection::{Introspection, Root, innermost, list, text, written},
     situation::{Asked, Names, Stage, filled, mutations, queries, situate, subscriptions},
+    way::{Said, WAYS, Way},
     world::World,
 };
-use futures_util::{SinkExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 /// Finds a caller in a world.
 type Casting = fn(&World) -> Caller;
 
 /// The kinds of caller, from those who may least to those who may most, and who of the fixtures stands for them.
 /// Refused callers come first, so that a situation is only made anew once somebody has changed it.
-const CALLERS: [(&str, Casting); 15] = [
+const CALLERS: [(&str, Casting); 17] = [
     ("anonymous", |world| world.stranger()),
     ("other tenant's admin", |world| world.globex("admin")),
+    ("other tenant's manager", |world| world.globex("ann")),
+    ("other tenant's node's key", |world| world.globex("design-1-sync")),
     ("platform operator", |world| world.operator()),
     ("outsider (eve)", |world| world.eve()),
     ("source node's key", |world| world.design_1()),
@@ -61,17 +64,44 @@ async fn policy_matrix() {
     }
     assert!(without.is_empty(), "the policy matrix is not whole:\n  {}", without.join("\n  "));
     let [(_, queries), (_, mutations), (_, subscriptions)] = rows;
+    let proof = &Proof::default();
     let mut table = String::from(
         "What every root field answers to every kind of caller. `ok` is done; other words are codes: top-level errors\n\
          (UNAUTHENTICATED, NOT_FOUND without READ, FORBIDDEN with READ and without the right) or user errors.\n",
     );
-    chapter(&mut table, "Queries", &asked(&world, &schema, queries).await);
+    chapter(&mut table, "Queries", &asked(&world, &schema, queries, proof).await);
     let schema = &schema;
-    let changed = stream::iter(mutations.into_iter().map(|row| async move { changed(schema, row).await }));
-    chapter(&mut table, "Mutations", &changed.buffer_unordered(WORLDS).collect().await);
-    chapter(&mut table, "Subscriptions: what is heard of a review", &heard(&world, subscriptions).await);
+    let changed = mutations.into_iter().enumerate().map(|(n, row)| async move { changed(schema, n, row, proof).await });
+    chapter(&mut table, "Mutations", &stream::iter(changed).buffer_unordered(WORLDS).collect().await);
+    chapter(&mut table, "Subscriptions: what is heard of a review", &heard(&world, subscriptions, proof).await);
     world.end().await;
+    let cells = proof.cells.load(Ordering::Relaxed);
+    println!("{cells} cells");
+    assert!(cells >= 4_000, "only {cells} cells were asked");
     golden::compare("policy_matrix", &table);
+}
+
+/// How many cells were asked: an operation, a caller and a way in.
+#[derive(Default)]
+struct Proof {
+    cells: AtomicUsize,
+}
+
+impl Proof {
+    /// What a caller is answered, which every way in must answer alike.
+    async fn ask(&self, caller: &Caller, ways: &[Way], document: &str, variables: &Value, field: &str) -> String {
+        let mut said = vec![];
+        for way in ways {
+            said.push(outcome(&caller.ask_by(*way, document, variables.clone()).await, field));
+        }
+        self.alike(ways, said, &format!("{} asked for {field}", caller.name))
+    }
+
+    fn alike(&self, ways: &[Way], said: Vec<String>, who: &str) -> String {
+        self.cells.fetch_add(said.len(), Ordering::Relaxed);
+        assert!(said.iter().all(|outcome| *outcome == said[0]), "{who} over {ways:?}: {said:?}");
+        said.into_iter().next().unwrap()
+    }
 }
 
 fn chapter(table: &mut String, name: &str, rows: &Rows) {
@@ -131,7 +161,7 @@ fn outcome(answer: &Answer, field: &str) -> String {
 
 /// Every query in one situation: a bundle of project 1 that waits for approval, a project 2 in the inbox, a hidden
 /// one, a deployed bundle of project 4, a deleted project 5, and a bundle of project 6 that waits for feedback.
-async fn asked(world: &World, schema: &Introspection, rows: Vec<Asked>) -> Rows {
+async fn asked(world: &World, schema: &Introspection, rows: Vec<Asked>, proof: &Proof) -> Rows {
     let names = everything(world).await;
     let ask = |row: Asked| {
         let names = &names;
@@ -140,7 +170,7 @@ async fn asked(world: &World, schema: &Introspection, rows: Vec<Asked>) -> Rows 
             let document = question(schema, Root::Query, row.field, &arguments);
             let mut outcomes = vec![];
             for (_, caller) in CALLERS {
-                outcomes.push(outcome(&caller(world).ask(&document, arguments.clone()).await, row.field));
+                outcomes.push(proof.ask(&caller(world), &WAYS, &document, &arguments, row.field).await);
             }
             (heading(&row), outcomes)
         }
@@ -180,29 +210,37 @@ async fn everything(world: &World) -> Names {
     names
 }
 
-/// One mutation, in a world of its own: each caller finds the situation as if nobody had been there before.
-async fn changed(schema: &Introspection, row: Asked) -> (String, Vec<String>) {
+/// One mutation, in a world of its own: each caller finds the situation as if nobody had been there before. Who is
+/// refused is refused over every way in; who is not goes one of them, another one in each column.
+async fn changed(schema: &Introspection, n: usize, row: Asked, proof: &Proof) -> (String, Vec<String>) {
     let world = World::new().await;
     let mut situations = 1;
     let mut names = situate(&world, "acme", row.stage, situations).await;
     let mut outcomes = vec![];
-    for (_, caller) in CALLERS {
+    for (column, (_, caller)) in CALLERS.iter().enumerate() {
+        let caller = caller(&world);
         let input =
             if row.arguments.is_null() { json!({}) } else { json!({ "input": filled(&row.arguments, &names) }) };
         let document = question(schema, Root::Mutation, row.field, &input);
-        let answer = caller(&world).ask(&document, input).await;
-        outcomes.push(outcome(&answer, row.field));
-        if answer.code() == "ok" && row.stage != Stage::Nothing {
+        let mut ways = WAYS;
+        ways.rotate_left((n + column) % WAYS.len());
+        let first = proof.ask(&caller, &ways[..1], &document, &input, row.field).await;
+        let is_refused = !first.starts_with("ok");
+        if is_refused {
+            let others = proof.ask(&caller, &ways[1..], &document, &input, row.field).await;
+            assert_eq!(others, first, "{} asked for {} over {ways:?}", caller.name, row.field);
+        } else if row.stage != Stage::Nothing {
             situations += 1;
             names = situate(&world, "acme", row.stage, situations).await;
         }
+        outcomes.push(first);
     }
     world.end().await;
     (heading(&row), outcomes)
 }
 
 /// What each subscription delivers of a review that ran before, and to whom.
-async fn heard(world: &World, rows: Vec<Asked>) -> Rows {
+async fn heard(world: &World, rows: Vec<Asked>, proof: &Proof) -> Rows {
     let before = world.ann().create_project(&world.template("GOVERNED_PROJECT").await, "Before").await;
     let before = before.at("/createGovernedProject/cursor");
     situate(world, "acme", Stage::Approval, 100).await;
@@ -210,8 +248,13 @@ async fn heard(world: &World, rows: Vec<Asked>) -> Rows {
     let listen = |(row, n, caller): (&Asked, usize, &fn(&World) -> Caller)| {
         let query =
             format!("subscription($after: EventCursor) {{ {}(after: $after) {{ node {{ __typename }} }} }}", row.field);
-        let (heading, caller, after) = (heading(row), caller(world), before.clone());
-        async move { (heading, n, listen(&caller, &query, json!({ "after": after })).await) }
+        let (heading, caller, after) = (heading(row), caller(world), json!({ "after": before }));
+        async move {
+            let socket = listen(&caller, Way::Socket, &query, after.clone()).await;
+            let stream = listen(&caller, Way::Stream, &query, after).await;
+            let who = format!("{} listening to {heading}", caller.name);
+            (heading, n, proof.alike(&[Way::Socket, Way::Stream], vec![socket, stream], &who))
+        }
     };
     let mut cells: Vec<_> = stream::iter(cells.map(listen)).buffer_unordered(16).collect().await;
     cells.sort();
@@ -223,39 +266,23 @@ async fn heard(world: &World, rows: Vec<Asked>) -> Rows {
 }
 
 /// Listens until nothing has come for a while, and says how much was heard or why nothing can be.
-async fn listen(caller: &Caller, query: &str, variables: Value) -> String {
-    let mut request = format!("ws://{}/graphql", caller.address).into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let payload =
-        caller.credential.as_ref().map(|credential| json!({ "authorization": format!("Bearer {credential}") }));
-    let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": variables } });
-    socket.send(Message::text(json!({ "type": "connection_init", "payload": payload }).to_string())).await.unwrap();
+async fn listen(caller: &Caller, way: Way, query: &str, variables: Value) -> String {
+    let mut sent = caller.send(way, query, variables).await;
     let mut heard = 0;
-    let mut patience = Duration::from_secs(10);
-    while let Ok(Some(Ok(message))) = tokio::time::timeout(patience, socket.next()).await {
-        let message = match message {
-            Message::Text(message) => serde_json::from_str::<Value>(&message).unwrap(),
-            Message::Close(frame) => return format!("closed: {}", frame.map_or(1005, |frame| frame.code.into())),
-            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => continue,
-        };
-        let errors = message.pointer("/payload/errors").unwrap_or(&message["payload"]);
-        if let Some(code) = errors.pointer("/0/extensions/code") {
-            return text(code).to_owned();
-        }
-        match text(&message["type"]) {
-            "connection_ack" => {
-                socket.send(Message::text(subscribe.to_string())).await.unwrap();
-                // What has happened before comes at once.
-                patience = Duration::from_millis(1_500);
-            }
-            "next" => {
-                let edge = message.pointer("/payload/data").and_then(|data| data.as_object()?.values().next());
+    // What has happened before comes at once.
+    while let Some(said) =
+        sent.next(if heard == 0 { Duration::from_secs(4) } else { Duration::from_millis(1_500) }).await
+    {
+        match said {
+            Said::Answer(answer) => {
+                if let Some(code) = answer.pointer("/errors/0/extensions/code") {
+                    return text(code).to_owned();
+                }
+                let edge = answer["data"].as_object().and_then(|data| data.values().next());
                 heard += usize::from(edge.is_some_and(|edge| !edge["node"].is_null()));
             }
-            "ping" => socket.send(Message::text(json!({ "type": "pong" }).to_string())).await.unwrap(),
-            "complete" => break,
-            other => panic!("the server said {other}: {message}"),
+            Said::Closed(code) => return format!("closed: {code}"),
+            Said::Complete => break,
         }
     }
     match heard {

@@ -45,6 +45,11 @@ impl CountedIds {
     pub fn from(count: u64) -> Arc<Self> {
         Arc::new(Self(AtomicU64::new(count)))
     }
+
+    /// Counts on from here, whatever was given before.
+    pub fn count_from(&self, count: u64) {
+        self.0.store(count, Ordering::Relaxed);
+    }
 }
 
 impl Ids for CountedIds {

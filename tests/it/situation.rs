@@ -76,7 +76,7 @@ impl Cast<'_> {
 }
 
 /// Does a mutation and answers what its payload shows.
-async fn did(caller: &Caller, name: &str, input: Value, shown: &str) -> Value {
+pub async fn did(caller: &Caller, name: &str, input: Value, shown: &str) -> Value {
     let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
     let kind = match name {
         "startStep" => "StepInput".to_owned(),

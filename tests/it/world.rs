@@ -158,6 +158,11 @@ impl World {
         self.running = Some(Running { store, app, address, stop, served });
     }
 
+    /// The next ids are those from this count on, even where they were given before.
+    pub fn count_ids_from(&self, count: u64) {
+        self.ids.count_from(count);
+    }
+
     /// How many organisations the server holds in memory.
     pub fn loaded_tenants(&self) -> usize {
         self.running.as_ref().unwrap().store.loaded_tenants()
@@ -225,6 +230,17 @@ impl World {
     /// Who runs the platform and sees no organisation's content.
     pub fn operator(&self) -> Caller {
         self.caller("platform", "operator")
+    }
+
+    /// Somebody who has just signed in, for so many seconds.
+    pub async fn token(&self, name: &'static str, organisation: &str, handle: &str, seconds: i64) -> Caller {
+        let app = &self.running.as_ref().unwrap().app;
+        let tenant = app.tenant_called(organisation).await.unwrap().unwrap();
+        let email = format!("{handle}@{organisation}.example");
+        let snapshot = app.snapshot(&founder(tenant)).await.unwrap();
+        let user = snapshot.view().all::<User>().find(|user| user.email == email).unwrap().id;
+        let token = app.issue_access_token(tenant, user, seconds).await.unwrap().outcome.access_token;
+        self.with_credential(name, Some(&token))
     }
 
     /// How many commits the history of an organisation has: a request that left a trace has moved it.
