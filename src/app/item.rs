@@ -153,6 +153,13 @@ impl Seen<Item> {
         fields.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
+    /// Its template, with the fields that may be read on it; none where the template itself may not be.
+    pub fn shown_template(&self) -> Option<Seen<Template>> {
+        Seen::<Template>::find(self.snapshot(), self.template).ok()?;
+        let item = self.view().item(self.id).ok()?.authorize::<ReadItem>().ok()?;
+        item.shown_template().map(|template| self.beside(template))
+    }
+
     /// The item that it belongs to.
     pub fn parent_item(&self) -> Option<Self> {
         self.parent.and_then(|parent| Self::find(self.snapshot(), parent).ok())

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         access::{Denied, Resource, View},
         record::Entity,
+        template::Template,
     },
     store::{Committed, Snapshot},
 };
@@ -48,6 +49,11 @@ impl<T> Seen<T> {
         readable.map(|record| Self { snapshot: snapshot.clone(), record: Arc::clone(record) })
     }
 
+    /// The same version's eyes on a record that was made from what they may see.
+    pub(super) fn beside<U>(&self, record: U) -> Seen<U> {
+        Seen { snapshot: self.snapshot.clone(), record: Arc::new(record) }
+    }
+
     /// The version that it was read in.
     pub const fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -56,6 +62,13 @@ impl<T> Seen<T> {
     /// That version through the viewer's eyes.
     pub fn view(&self) -> View<'_> {
         self.snapshot.view()
+    }
+}
+
+impl Seen<Template> {
+    /// The template without the fields that its reader may read on no item.
+    pub fn shown(&self) -> Template {
+        self.view().shown_template(&self.record).unwrap_or_else(|_| self.record.with_fields(|_| false))
     }
 }
 

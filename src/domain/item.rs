@@ -145,6 +145,12 @@ impl<'s> Allowed<'s, ReadItem, Item> {
         self.state().template(self.template)
     }
 
+    /// That template without the fields that the caller may not read here.
+    pub fn shown_template(&self) -> Option<Template> {
+        let rights = self.rights().ok()?;
+        self.template().map(|template| template.with_fields(|key| rights.may_read_field(key)))
+    }
+
     /// What the caller may do on the item.
     pub fn rights(&self) -> Result<Rights<'s>, Denied> {
         self.view().rights(self)

@@ -5,6 +5,7 @@ use super::{
     access::{Basis, Denied, Resource, View},
     action::Need,
     id::{GroupId, RoleId, TemplateId, UserId},
+    policy::Rights,
     text::{FeedbackGroupKey, FieldKey, Name, StepKey, Text},
     time::Timestamp,
 };
@@ -223,9 +224,32 @@ impl Template {
         self.fields.iter().find(|field| field.key.as_str() == key)
     }
 
+    /// The template with these fields only, in its steps, too.
+    #[must_use]
+    pub fn with_fields(&self, are_shown: impl Fn(&FieldKey) -> bool) -> Self {
+        let mut shown = self.clone();
+        shown.fields.retain(|field| are_shown(&field.key));
+        for step in &mut shown.steps {
+            step.fields.retain(&are_shown);
+            step.required_fields.retain(&are_shown);
+        }
+        shown
+    }
+
     /// The definition of a step.
     pub fn step(&self, key: &StepKey) -> Option<&StepDefinition> {
         self.steps.iter().find(|step| step.key == *key)
+    }
+}
+
+impl View<'_> {
+    /// A template without the fields that the caller reads on no item, whatever roles she comes to have there.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub fn shown_template(self, template: &Template) -> Result<Template, Denied> {
+        let rights = Rights::at_most(self.state(), &self.caller()?, template.item_type);
+        Ok(template.with_fields(|key| rights.reads_field(key)))
     }
 }
 

@@ -131,9 +131,9 @@ impl GovernedItem {
         self.0.name.as_str()
     }
 
-    /// The template that it is made from; null where it is not shown to you.
+    /// The template that it is made from, with the fields that you may read on this item; null where it is not shown to you.
     async fn template(&self) -> Option<Template> {
-        Seen::find(self.0.snapshot(), self.0.template).ok().map(Template)
+        self.0.shown_template().map(Template)
     }
 
     /// The item that it belongs to: a project for bundles and models, a model for its versions.

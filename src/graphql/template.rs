@@ -185,14 +185,15 @@ impl Template {
         self.0.status.into()
     }
 
-    /// The fields, in the order in which they are shown.
+    /// The fields, in the order in which they are shown: reached from an item those that you may read on it, otherwise
+    /// those that you may read on some item, or might if you stood in one of its fields.
     async fn fields(&self) -> Vec<FieldDefinition> {
-        self.0.fields.iter().map(FieldDefinition::from).collect()
+        self.0.shown().fields.iter().map(FieldDefinition::from).collect()
     }
 
     /// The steps, in order; none for a type without a workflow.
     async fn steps(&self) -> Vec<StepDefinition> {
-        self.0.steps.iter().map(StepDefinition::from).collect()
+        self.0.shown().steps.iter().map(StepDefinition::from).collect()
     }
 }
 

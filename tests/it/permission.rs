@@ -182,6 +182,49 @@ async fn a_field_that_one_may_not_read_is_nowhere_to_be_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_finds_an_item_by_a_field_that_he_may_not_read() {
+    let world = World::new().await;
+    let names = situate(&world, "acme", Stage::Project, 1).await;
+    let (ann, eve) = (world.ann(), world.eve());
+    let project = names["project"].as_str().unwrap();
+    lets_eve_read(&world, &names, json!([{ "field": "description", "read": false, "write": false }])).await;
+    let fields = json!([
+        { "key": "description", "value": { "text": "The secret" } },
+        { "key": "exploration_notes", "value": { "text": "The notes" } },
+    ]);
+    let input = json!({ "itemId": project, "expectedRevision": names["projectRevision"], "fields": fields });
+    does(&ann, "updateItem", input, "item { revision }").await.done();
+    let is = |key: &str, value: &str| json!({ "field": { "key": key, "value": { "text": value } } });
+    let (secret, notes) = (is("description", "The secret"), is("exploration_notes", "The notes"));
+    let filters = [
+        secret.clone(),
+        notes.clone(),
+        json!({ "not": secret }),
+        json!({ "or": [secret, is("exploration_notes", "Others")] }),
+        json!({ "and": [secret, notes] }),
+    ];
+    let query = "query($filter: GovernedItemFilter) { governedItems(first: 100, filter: $filter) {
+        nodes { id } totalCount { count } } }";
+    let mut found = vec![];
+    for filter in &filters {
+        for caller in [&ann, &eve] {
+            let answer = caller.ask(query, json!({ "filter": filter })).await;
+            let is_there = answer.at("/governedItems/nodes").as_array().unwrap().contains(&json!({ "id": project }));
+            let total = answer.number("/governedItems/totalCount/count");
+            assert_eq!(total as usize, answer.at("/governedItems/nodes").as_array().unwrap().len());
+            found.push(is_there);
+        }
+    }
+    // To whom the field is hidden it has no value: what asks for one finds nothing, and the opposite everything.
+    assert_eq!(found, [[true, false], [true, true], [false, true], [true, false], [true, false]].concat());
+    let template = "query($id: ID!) { node(id: $id) { ... on GovernedItem { template { fields { key } steps { fields requiredFields } } } } }";
+    let told = eve.ask(template, json!({ "id": project })).await;
+    let told = told.at("/node/template").to_string();
+    assert!(!told.contains("description"), "{told}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_open_subscription_falls_silent_with_the_rule_that_let_it_hear() {
     let world = World::new().await;
     let names = situate(&world, "acme", Stage::Project, 1).await;

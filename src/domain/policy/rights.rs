@@ -8,6 +8,7 @@ use crate::{
         field::FieldValue,
         id::{ItemId, RoleId},
         item::Item,
+        record::Entity,
         state::State,
         template::ItemType,
         text::FieldKey,
@@ -65,6 +66,17 @@ impl<'s> Rights<'s> {
             roles.insert(gained.rule.role);
         });
         Self::of_roles(state, caller, item_type, &roles)
+    }
+
+    /// The most that the caller may do on any item of a type: with every role that a rule would give her somewhere,
+    /// should she stand in whatever field it names.
+    pub(in crate::domain) fn at_most(state: &'s State, caller: &Caller<'_>, item_type: ItemType) -> Self {
+        let could_be = |actor: &RuleActor| match actor {
+            RuleActor::Field(_) => caller.user.is_some(),
+            RuleActor::User(_) | RuleActor::Group(_) | RuleActor::Key(_) => is_actor(state, caller, actor, None),
+        };
+        let rules = AssignmentRule::table(state).values().filter(|rule| rule.actors.iter().any(could_be));
+        Self::of_roles(state, caller, item_type, &rules.map(|rule| rule.role).collect())
     }
 
     fn of_roles(state: &'s State, caller: &Caller<'_>, item_type: ItemType, roles: &BTreeSet<RoleId>) -> Self {
