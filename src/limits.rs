@@ -140,6 +140,9 @@ pub const IMPERSONATION_LIFETIME_SECONDS: i64 = 60 * 60;
 /// How far ahead the old secret of a rotated key may still end, in seconds: long enough for the slowest roll-out.
 pub const KEY_OVERLAP_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
 
+/// How exactly it is kept when an API key was last used, in milliseconds: to the hour, so that most requests change nothing.
+pub const KEY_USE_MILLISECONDS: i64 = 60 * 60 * 1_000;
+
 /// The longest e-mail address, in bytes (RFC 5321).
 pub const EMAIL_BYTES_MAX: usize = 254;
 

@@ -255,6 +255,13 @@ pub fn source_nodes(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<S
     request.by_age(rows.map(|node| (node.id.uuid(), node)))
 }
 
+impl App {
+    /// The hour in which a key was last used; none when it never was, or when that is not known any more.
+    pub fn last_use(&self, key: &Seen<ApiKey>) -> Option<Timestamp> {
+        self.store.last_use(key.snapshot().viewer().tenant(), key.id)
+    }
+}
+
 /// A page of API keys, oldest first; empty for whoever does not administer the tenant.
 ///
 /// # Errors

@@ -96,7 +96,11 @@ impl App {
         let key = snapshot.view().caller()?.key.ok_or(UNAUTHENTICATED)?;
         let now = self.store.clock().now();
         let lasts = key.expires_at.is_none_or(|end| end > now);
-        if key.accepts(&presented.secret_hash, now) && lasts { Ok(viewer) } else { Err(UNAUTHENTICATED) }
+        if !key.accepts(&presented.secret_hash, now) || !lasts {
+            return Err(UNAUTHENTICATED);
+        }
+        self.store.note_use(presented.tenant, key.id);
+        Ok(viewer)
     }
 
     /// Begins a session with a password. Everything that is wrong answers alike, after the same work.

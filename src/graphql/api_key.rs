@@ -2,7 +2,7 @@
 //! Never shows a key's credential but in the answer that made it.
 
 use super::{
-    call::{Payload, connection, mutate, page, payload, snapshot},
+    call::{Payload, app, connection, mutate, page, payload, snapshot},
     error::{PageError, UserError},
     id::{EventCursor, global, of_kind},
     identity::User,
@@ -107,6 +107,12 @@ impl ApiKey {
     /// Until when the secret before the last rotation is good; null where it is not.
     async fn previous_valid_until(&self) -> Option<DateTime> {
         self.0.previous.as_ref().map(|old| old.until.into())
+    }
+
+    /// The hour in which it was last used; null when it never was, or when that is not known any more: after a crash
+    /// or where the index was made anew.
+    async fn last_used_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
+        app(ctx).last_use(&self.0).map(Into::into)
     }
 
     /// When it was revoked.

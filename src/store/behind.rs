@@ -11,6 +11,7 @@ use super::{
     keys::Keys,
     queue::{Queue, Work},
     slot::Version,
+    uses::Uses,
 };
 use crate::{
     domain::{
@@ -162,6 +163,7 @@ pub(super) struct Loader {
     pub(super) index: Arc<Current>,
     pub(super) keys: Arc<Keys>,
     pub(super) queue: Arc<Queue>,
+    pub(super) uses: Arc<Uses>,
     pub(super) wanted: Receiver<(TenantId, u64)>,
 }
 
@@ -190,7 +192,11 @@ impl Loader {
     /// The tenant's state, from the index that is there or from the next one, should that fail.
     fn loaded(&self, tenant: TenantId, number: u64) -> Result<Version, NotLoaded> {
         let generation = self.index.generation();
-        let load = || load(&*self.index.index()?, &self.keys, tenant, number);
+        let load = || {
+            let index = self.index.index()?;
+            self.uses.restore(&index, tenant)?;
+            load(&index, &self.keys, tenant, number)
+        };
         match load() {
             Err(NotLoaded::Index(error)) => {
                 self.index.doubt(&error);

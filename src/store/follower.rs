@@ -10,6 +10,7 @@ use super::{
     keys::Keys,
     replay::Replay,
     slot::Slots,
+    uses::Uses,
 };
 use crate::limits::{INDEX_BATCH_MILLISECONDS, INDEX_LOOK_MILLISECONDS, INDEX_REBUILD_PAUSES};
 use std::{
@@ -29,6 +30,8 @@ pub(super) struct Follower {
     pub(super) slots: Arc<Slots>,
     /// Set from a failure of the index until it was rebuilt: whoever asks whether the server is ready hears of it.
     pub(super) broken: Arc<AtomicBool>,
+    /// When keys were last used.
+    pub(super) uses: Arc<Uses>,
     pub(super) groups: Receiver<Followed>,
     /// What an index is made anew from, and where.
     pub(super) source: Source,
@@ -65,8 +68,9 @@ impl Follower {
             match self.groups.recv_timeout(look) {
                 Ok(first) => self.batch(first, patience),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.note_uses(),
             }
+            self.note_uses();
             if self.index.is_doubted() {
                 self.pauses = self.pauses.saturating_sub(1);
                 if self.pauses == 0 {
@@ -107,6 +111,15 @@ impl Follower {
         }
     }
 
+    fn note_uses(&self) {
+        if self.index.is_doubted() {
+            return;
+        }
+        if let Err(error) = self.index.index().and_then(|index| self.uses.write(&index)) {
+            self.index.doubt(&error);
+        }
+    }
+
     fn reach(&self, heads: impl Iterator<Item = (crate::domain::id::TenantId, u64)>) {
         heads.for_each(|(tenant, number)| self.slots.slot(tenant).indexed.store(number, Ordering::Release));
     }
@@ -115,6 +128,7 @@ impl Follower {
         self.broken.store(true, Ordering::Release);
         match self.rebuilt() {
             Ok(index) => {
+                self.uses.all_anew();
                 self.index.replace(index);
                 self.broken.store(false, Ordering::Release);
                 tracing::warn!("the index was rebuilt from the journal");

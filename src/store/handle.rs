@@ -14,8 +14,9 @@ use super::{
 };
 use crate::domain::{
     access::Viewer,
-    id::TenantId,
+    id::{ApiKeyId, TenantId},
     receipt::{self, Idempotency, Outcome},
+    time::Timestamp,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{oneshot, watch};
@@ -295,8 +296,20 @@ impl Store {
     /// When the key file cannot be removed; then erasing must be repeated.
     pub fn erase(&self, tenant: TenantId) -> Result<(), KeysError> {
         self.inner.keys.erase(tenant)?;
+        self.inner.uses.forget(tenant);
         self.inner.queue.call(Work::Forget(tenant));
         Ok(())
+    }
+
+    /// Notes that a key is used now.
+    pub fn note_use(&self, tenant: TenantId, key: ApiKeyId) {
+        self.inner.uses.note(tenant, key, self.inner.clock.now());
+    }
+
+    /// The hour in which a key was last used; none when it never was, or when that was lost with an index. Known of
+    /// tenants that were read.
+    pub fn last_use(&self, tenant: TenantId, key: ApiKeyId) -> Option<Timestamp> {
+        self.inner.uses.of(tenant, key)
     }
 
     /// How many tenants' states are in memory.

@@ -9,7 +9,7 @@ mod row;
 
 pub use open::Opened;
 
-use crate::domain::id::TenantId;
+use crate::domain::id::{ApiKeyId, TenantId};
 use crate::store::journal::{Checkpoint, Head, Place};
 use packed::{Entry, Packed, mention_entry, mention_of, place_entry, place_of};
 use std::collections::BTreeMap;
@@ -29,6 +29,17 @@ pub type NewValue = (TenantId, Space, Vec<u8>, Option<Vec<u8>>);
 
 /// A value as it was written: its kind, its key and its bytes.
 pub type Value = (Space, Vec<u8>, Vec<u8>);
+
+/// In which hour an API key was last used, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The key.
+    pub key: ApiKeyId,
+    /// When the hour began.
+    pub hour: i64,
+}
 
 /// What some groups of the journal change in the index, all or nothing.
 #[derive(Clone, Debug)]
@@ -278,6 +289,32 @@ impl Index {
             heads.insert(tenant, head);
         }
         Ok(heads)
+    }
+
+    /// Notes when keys were last used: what no journal holds. Only from the thread that writes.
+    ///
+    /// # Errors
+    /// [`IndexError`]
+    pub fn note(&self, uses: impl Iterator<Item = KeyUse>) -> Result<(), IndexError> {
+        let mut rows = sled::Batch::default();
+        for KeyUse { tenant, key, hour } in uses {
+            rows.insert(row::use_key(tenant, key), hour.to_be_bytes().to_vec());
+        }
+        guarded(|| self.db.apply_batch(rows))
+    }
+
+    /// When a tenant's keys were last used, as far as that was noted.
+    ///
+    /// # Errors
+    /// [`IndexError`]
+    pub fn uses(&self, tenant: TenantId) -> Result<Vec<KeyUse>, IndexError> {
+        let mut uses = Vec::new();
+        let mut rows = self.db.scan_prefix(row::uses_prefix(tenant));
+        while let Some((key, value)) = guarded(|| rows.next().transpose())? {
+            let (key, hour) = row::decode_use(&key, &value).ok_or(IndexError::Damaged("a key's last use"))?;
+            uses.push(KeyUse { tenant, key, hour });
+        }
+        Ok(uses)
     }
 
     /// Hands everything to the operating system: it survives the end of the process, though not

@@ -28,6 +28,7 @@ mod slot;
 mod steps;
 pub mod transfer;
 mod turn;
+mod uses;
 mod writer;
 
 pub use check::{Checked, check, check_on};

@@ -18,6 +18,7 @@ use super::{
     signing::signing_key,
     slot::Slots,
     steps::Steps,
+    uses::Uses,
     writer::{Positioned, Writer},
 };
 use crate::{
@@ -81,6 +82,7 @@ pub(super) struct Inner {
     ids: Arc<dyn Ids>,
     pub(super) stopped: Arc<AtomicBool>,
     pub(super) broken: Arc<AtomicBool>,
+    pub(super) uses: Arc<Uses>,
     epoch: [u8; 16],
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
@@ -128,6 +130,7 @@ impl Store {
             ids: Arc::clone(&machine.ids),
             stopped: Arc::default(),
             broken: Arc::default(),
+            uses: Arc::default(),
             epoch,
             threads: Mutex::default(),
             _lock: lock,
@@ -153,10 +156,10 @@ impl Store {
             directory: directory.join("index"),
             boot: machine.boot.clone(),
         };
-        let broken = Arc::clone(&inner.broken);
-        let follower = Follower { index, keys, slots, broken, groups, source, reached, pauses: 1 };
+        let (broken, uses) = (Arc::clone(&inner.broken), Arc::clone(&inner.uses));
+        let follower = Follower { index, keys, slots, broken, uses, groups, source, reached, pauses: 1 };
         let (index, keys, queue) = (Arc::clone(&inner.index), Arc::clone(&inner.keys), Arc::clone(&inner.queue));
-        let loader = Loader { index, keys, queue, wanted };
+        let loader = Loader { index, keys, queue, uses: Arc::clone(&inner.uses), wanted };
         Ok((Self { inner }, Steps { writer, follower, loader }))
     }
 

@@ -33,6 +33,7 @@ mod isolation;
 mod journal;
 mod journal_damage;
 mod keys;
+mod last_use;
 mod lifecycle;
 mod machine;
 mod memory_disk;

@@ -1,7 +1,7 @@
 //! The rows of the index: how keys and values lie in sled's one tree.
 //! Never touches sled.
 
-use crate::domain::id::TenantId;
+use crate::domain::id::{ApiKeyId, TenantId};
 use crate::limits::INDEX_VALUE_BYTES_MAX;
 use crate::store::journal::{Checkpoint, Hash, Head, Place};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 //                                                the key's number is the first one's
 // tenant (16) ‖ 2 ‖ entity (16) ‖ number (8)  -> up to 64 times entity (16) ‖ number (8), ascending: the record mentions
 //                                                the entity; the key's are the first ones
+// tenant (16) ‖ 3 ‖ API key (16)              -> hour of its last use (8), in milliseconds since 1970
 // nil (16) ‖ 0                                -> format (4)
 // nil (16) ‖ 1                                -> checkpoint (64) ‖ boot of the machine
 // nil (16) ‖ 2 ‖ tenant (16)                  -> head: number (8) ‖ hash (32)
@@ -24,6 +25,7 @@ pub(super) const FORMAT: [u8; 4] = 2_u32.to_be_bytes();
 const VALUES: u8 = 0;
 const PLACES: u8 = 1;
 const MENTIONS: u8 = 2;
+const USES: u8 = 3;
 
 /// How many bytes of a value one row holds: with the number of chunks within the limit.
 const CHUNK_BYTES: usize = INDEX_VALUE_BYTES_MAX - 2;
@@ -76,6 +78,19 @@ pub(super) fn places_prefix(tenant: TenantId) -> Vec<u8> {
 
 pub(super) fn mentions_prefix(tenant: TenantId) -> Vec<u8> {
     key(tenant, MENTIONS, &[])
+}
+
+pub(super) fn uses_prefix(tenant: TenantId) -> Vec<u8> {
+    key(tenant, USES, &[])
+}
+
+pub(super) fn use_key(tenant: TenantId, api_key: ApiKeyId) -> Vec<u8> {
+    key(tenant, USES, &[api_key.uuid().as_bytes()])
+}
+
+pub(super) fn decode_use(key: &[u8], value: &[u8]) -> Option<(ApiKeyId, i64)> {
+    let api_key = Uuid::from_bytes(*key.last_chunk()?).into();
+    Some((api_key, i64::from_be_bytes(value.try_into().ok()?)))
 }
 
 /// The rows of a value; none when it has too many chunks.
