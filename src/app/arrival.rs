@@ -8,7 +8,7 @@ use crate::{
         arrival::Arrival,
         id::TenantId,
         state::State,
-        tenant::{Tenant, TenantEntry, TenantStatus},
+        tenant::{Tenant, TenantEntry},
         text::Slug,
         time::Timestamp,
     },
@@ -72,9 +72,7 @@ impl App {
     pub async fn receive_imported(&self, tenant: TenantId, slug: Slug) -> Result<Arc<TenantEntry>, Failed> {
         let viewer = Arc::new(Viewer::verified(tenant, Principal::System(SystemActor::Importing)));
         let received = self.receive(&viewer, Arrival::Imported(slug)).await?;
-        let Tenant { id, slug, name, created_at, suspended, .. } = (*received).clone();
-        let status = if suspended { TenantStatus::Suspended } else { TenantStatus::Active };
-        let entry = TenantEntry { id, slug, name, created_at, status };
+        let entry = TenantEntry::new((*received).clone());
         let call = Call { viewer: founder(PLATFORM), idempotency: None };
         Ok(self.enter_tenant(&call, entry).await?.outcome)
     }

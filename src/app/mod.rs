@@ -15,6 +15,7 @@ mod infrastructure;
 mod item;
 mod page;
 mod password;
+mod quota;
 pub mod registry;
 mod seen;
 mod session;
@@ -34,6 +35,7 @@ pub use governance::instance_rules;
 pub use item::Create;
 pub use page::{Cursor, Page, PageRequest, RefusedPage};
 pub use password::{PasswordError, Passwords, Verdict};
+pub use quota::{OpenSocket, Used};
 pub use registry::{GovernanceStatus, ItemFilter, ItemOrder, SourceFilter};
 pub use seen::Seen;
 pub use session::{NotSignedIn, SignIn, SignedIn};
@@ -51,6 +53,7 @@ use crate::{
     store::{Snapshot, Store, Turn},
 };
 use access_token::{TokenError, Tokens};
+use quota::Meters;
 use std::sync::Arc;
 use throttle::Throttle;
 use zeroize::Zeroizing;
@@ -67,6 +70,7 @@ struct Inner {
     tokens: Tokens,
     passwords: Passwords,
     throttle: Throttle,
+    meters: Meters,
     /// What leads from one refresh token to the next.
     refresh_secret: Zeroizing<Vec<u8>>,
     /// Held while the key that signs access tokens is changed.
@@ -107,7 +111,7 @@ impl App {
         let first = token::random::<32>().map_err(|_| TokenError::Randomness)?;
         let refresh_secret = store.keys().secret("refresh-tokens", || first.to_vec()).map_err(TokenError::from)?;
         let (throttle, rotating) = (Throttle::new(Arc::clone(store.clock())), tokio::sync::Mutex::default());
-        let inner = Inner { tokens, passwords, throttle, refresh_secret, rotating };
+        let inner = Inner { tokens, passwords, throttle, meters: Meters::default(), refresh_secret, rotating };
         let app = Self { store, inner: Arc::new(inner) };
         app.open_platform().await.map_err(OpenError::Platform)?;
         app.follow_directories().await.map_err(OpenError::Platform)?;

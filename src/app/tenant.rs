@@ -67,8 +67,7 @@ impl App {
     /// that is taken; otherwise what does not fit in the founding, with its path.
     pub async fn create_tenant(&self, call: &Call, founding: Founding) -> Result<Committed<Arc<TenantEntry>>, Failed> {
         operates(call)?;
-        let Tenant { id, slug, name, created_at, .. } = founding.tenant.clone();
-        let entry = TenantEntry { id, slug, name, created_at, status: TenantStatus::Active };
+        let entry = TenantEntry::new(founding.tenant.clone());
         let platform = self.snapshot(&call.viewer).await?;
         // Asked before anything is done, so that a taken name leaves nothing behind; and by the rule once more.
         platform.view().tenant()?.authorize::<CreateTenant>()?.enter(entry.clone())?;
@@ -182,10 +181,11 @@ impl App {
     /// Finishes what a crash interrupted between the directory's commit and the tenant's: both are repeatable.
     pub(super) async fn follow_directories(&self) -> Result<(), Failed> {
         let platform = self.store.of(&founder(PLATFORM)).read().await?;
-        let entries: Vec<(TenantId, TenantStatus)> =
-            platform.view().all::<TenantEntry>().map(|entry| (entry.id, entry.status)).collect();
-        for (tenant, status) in entries {
-            match status {
+        let entries: Vec<Arc<TenantEntry>> = platform.view().all().cloned().collect();
+        for entry in entries {
+            self.allow(&entry);
+            let tenant = entry.id;
+            match entry.status {
                 TenantStatus::Active => {}
                 TenantStatus::Suspended => self.follow_directory(tenant, true).await?,
                 TenantStatus::Erased => self.destroy_key(tenant).await?,
@@ -241,7 +241,7 @@ pub fn tenants(snapshot: &Snapshot, request: &PageRequest) -> Result<Page<Seen<T
 }
 
 /// Refuses everyone of an organisation: the platform's directory is not theirs to ask.
-fn operates(call: &Call) -> Result<(), Failed> {
+pub(super) fn operates(call: &Call) -> Result<(), Failed> {
     if call.viewer.tenant() == PLATFORM { Ok(()) } else { Err(Denied::Forbidden(Need::Operate.right()).into()) }
 }
 

@@ -208,6 +208,10 @@ actions! {
     ResumeTenant on TenantEntry, needs Need::Operate;
     /// Destroying a tenant's key, and with it everything that can be read of the tenant.
     EraseTenant on TenantEntry, needs Need::Operate;
+    /// Setting how much a tenant may have and ask.
+    SetTenantQuota on TenantEntry, needs Need::Operate;
+    /// Reading how much one's own tenant may have and ask, and what of it is used.
+    ReadQuota on Tenant, needs Need::Administer;
     /// A tenant taking over what the platform's directory says of it.
     FollowDirectory on Tenant, needs Need::Operate;
 
@@ -275,4 +279,34 @@ actions! {
     DeleteGrants on Grants, needs Need::Manage;
     /// Reading the whole timeline of the tenant, people included.
     ReadTimeline on Tenant, needs Need::Read;
+}
+
+impl Action {
+    /// Whether it goes on where the tenant's quota of bytes is used up: it deletes, ends, takes rights away or lets
+    /// somebody in who will.
+    pub const fn goes_on_when_full(self) -> bool {
+        matches!(
+            self,
+            Self::DeleteItem
+                | Self::DeleteFeedback
+                | Self::DeleteSourceObjects
+                | Self::DisableDeployment
+                | Self::DeleteDeployment
+                | Self::DeleteRole
+                | Self::DeleteAssignmentRule
+                | Self::DeleteGrants
+                | Self::DeleteUsers
+                | Self::UpdateUser
+                | Self::UpdateUsers
+                | Self::UpdateGroup
+                | Self::RevokeApiKey
+                | Self::SignIn
+                | Self::RefreshSession
+                | Self::SignOut
+                | Self::EndSession
+                | Self::EndAllSessions
+                | Self::SetPassword
+                | Self::ChangePassword
+        )
+    }
 }

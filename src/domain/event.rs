@@ -20,7 +20,7 @@ use super::{
     sign_off::{Decision, FeedbackStatus, Review},
     source::{SourceKind, ValidationStatus},
     template::ItemType,
-    tenant::Settings,
+    tenant::{Quota, Settings},
     text::{FeedbackGroupKey, FieldKey, Name, Slug, StepKey, Text},
     time::Timestamp,
 };
@@ -233,6 +233,10 @@ pub enum EventKind {
     },
     TenantErased {
         name: Name,
+    },
+    TenantQuotaSet {
+        name: Name,
+        quota: Quota,
     },
     TenantRestored {
         taken_at: Timestamp,

@@ -34,6 +34,8 @@ pub(in crate::domain) struct Indexes {
     groups_of: OrdSet<(UserId, GroupId)>,
     groups_above: OrdSet<(GroupId, GroupId)>,
     items_by_type: OrdSet<(ItemType, ItemId)>,
+    /// How many items there are, deleted ones left out.
+    items: u64,
     children: OrdSet<(ItemId, ItemId)>,
     sign_offs_of: OrdSet<(ItemId, SignOffId)>,
     waiting: OrdSet<SignOffId>,
@@ -79,6 +81,7 @@ impl Indexes {
             }
             Record::Item(item) => {
                 self.items_by_type.insert((item.item_type, item.id));
+                self.items += u64::from(!item.is_deleted());
                 self.children.extend(item.parent.map(|parent| (parent, item.id)));
             }
             Record::SignOff(sign_off) => {
@@ -142,6 +145,7 @@ impl Indexes {
             }
             Record::Item(item) => {
                 self.items_by_type.remove(&(item.item_type, item.id));
+                self.items -= u64::from(!item.is_deleted());
                 if let Some(parent) = item.parent {
                     self.children.remove(&(parent, item.id));
                 }
@@ -266,6 +270,11 @@ impl State {
     /// The grants of an item type, or the defaults.
     pub(in crate::domain) fn grants(&self, item_type: ItemType) -> Option<&Grants> {
         in_force(self.tables.grants.values().map(AsRef::as_ref), item_type)
+    }
+
+    /// How many items there are, deleted ones left out.
+    pub const fn item_count(&self) -> u64 {
+        self.indexes.items
     }
 
     /// The items of a type with ids between these ends, oldest first.

@@ -1,6 +1,10 @@
 //! A tenant and its settings, and the platform's directory of tenants.
 //! Never holds a tenant's content: that is the rest of its state.
 
+mod quota;
+
+pub use quota::{Quota, Stored};
+
 use super::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
     action::{Asks, EraseTenant, FollowDirectory, Need, ResumeTenant, SuspendTenant, UpdateTenantSettings},
@@ -57,6 +61,9 @@ pub struct Settings {
 pub struct TenantEntry {
     /// The tenant.
     pub id: TenantId,
+    /// Counts the entry's changes, from 1.
+    #[serde(default = "first_revision")]
+    pub revision: u64,
     /// Its name in addresses and at sign-in; one tenant has it.
     pub slug: Slug,
     /// What people call it.
@@ -66,6 +73,22 @@ pub struct TenantEntry {
     /// Whether it is served.
     #[serde(default)]
     pub status: TenantStatus,
+    /// How much it may have and ask.
+    #[serde(default)]
+    pub quota: Quota,
+}
+
+const fn first_revision() -> u64 {
+    1
+}
+
+impl TenantEntry {
+    /// The entry of a tenant that is new here: nothing of it is limited.
+    pub fn new(tenant: Tenant) -> Self {
+        let Tenant { id, slug, name, created_at, suspended, .. } = tenant;
+        let status = if suspended { TenantStatus::Suspended } else { TenantStatus::Active };
+        Self { id, revision: 1, slug, name, created_at, status, quota: Quota::default() }
+    }
 }
 
 /// Whether a tenant is served. It goes back and forth between the first two, and never returns from the last.
@@ -199,7 +222,8 @@ impl Allowed<'_, EraseTenant, TenantEntry> {
 impl<A: Asks<TenantEntry>> Allowed<'_, A, TenantEntry> {
     fn becomes(self, status: TenantStatus, told: EventKind) -> Change<Arc<TenantEntry>> {
         let mut draft = self.draft();
-        let entry = draft.put(TenantEntry { status, ..(**self.record()).clone() }, Subject::Tenant, told);
+        let next = TenantEntry { status, revision: self.revision + 1, ..(**self.record()).clone() };
+        let entry = draft.put(next, Subject::Tenant, told);
         draft.done(entry)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use async_graphql::{
-    ContextSelectionSet, Error, ErrorExtensions, OutputType, Positioned, Response, ServerError, ServerResult,
+    ContextSelectionSet, Error, ErrorExtensions, OutputType, Pos, Positioned, Response, ServerError, ServerResult,
     SimpleObject, Value,
     parser::types::Field,
     registry::{MetaEnumValue, MetaType, MetaTypeId, Registry},
@@ -100,6 +100,19 @@ pub(super) fn throttled(wait: Duration) -> Error {
     let seconds = wait.as_secs().saturating_add(1);
     let message = format!("Too many attempts to sign in. The next is heard in {seconds} seconds.");
     error(code::RATE_LIMITED, message).extend_with(|_, extensions| extensions.set("retryAfterSeconds", seconds))
+}
+
+/// What whoever asks more in a minute than his organisation may is told: nothing of the operation was done.
+pub(super) fn too_many_requests(wait: Duration) -> Response {
+    let seconds = wait.as_millis().div_ceil(1_000);
+    let message =
+        format!("Your organisation's quota of requests for this minute is used up; ask again in {seconds} s.");
+    let limited = error(code::RATE_LIMITED, message);
+    let limited = limited.extend_with(|_, extensions| {
+        extensions.set("retryAfterSeconds", u64::try_from(seconds).unwrap_or(u64::MAX));
+    });
+    let limited = ServerError { locations: vec![], ..limited.into_server_error(Pos::default()) };
+    Response::from_errors(vec![limited])
 }
 
 /// Why events cannot be read.

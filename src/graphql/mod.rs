@@ -15,6 +15,7 @@ mod infrastructure;
 mod item;
 mod node;
 mod page;
+mod quota;
 mod registry;
 mod scalar;
 mod schema;

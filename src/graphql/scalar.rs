@@ -44,6 +44,24 @@ impl From<Timestamp> for DateTime {
     }
 }
 
+/// A number of bytes, which may be more than 2³¹.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bytes(pub(super) u64);
+
+/// A number of bytes: a whole JSON number from 0 to 2⁵³, larger than an `Int` may be.
+#[Scalar]
+impl ScalarType for Bytes {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let bytes = if let Value::Number(number) = &value { number.as_u64() } else { None };
+        let bytes = bytes.filter(|bytes| *bytes <= 1 << 53);
+        bytes.map(Self).ok_or_else(|| InputValueError::custom("expected a whole number from 0 to 2^53"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(self.0)
+    }
+}
+
 /// A user or a group: name exactly one.
 #[derive(Clone, Debug, OneofObject)]
 pub(super) enum PersonInput {

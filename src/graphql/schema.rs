@@ -6,12 +6,13 @@ use super::{
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
-    error::{coded, is_unauthenticated},
+    error::{coded, is_unauthenticated, too_many_requests},
     governance::{GovernanceMutation, GovernanceQuery},
     identity::{BulkMutation, IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
     node::{Node, NodeQuery},
+    quota::QuotaMutation,
     registry::{ItemQuery, RegistryQuery},
     session::SessionMutation,
     sign_off::{SignOffMutation, SignOffQuery},
@@ -23,14 +24,14 @@ use super::{
     timeline::TimelineQuery,
 };
 use crate::{
-    app::{App, Failed},
+    app::{App, Failed, OpenSocket},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
     Data, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
-    futures_util::stream::{BoxStream, StreamExt},
+    futures_util::stream::{self, BoxStream, StreamExt},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// Reading.
 #[derive(Default, MergedObject)]
@@ -64,6 +65,7 @@ pub(super) struct Mutation(
     AccessMutation,
     ApiKeyMutation,
     TenantMutation,
+    QuotaMutation,
 );
 
 type Root = Schema<Query, Mutation, Subscription>;
@@ -93,9 +95,11 @@ pub struct Answered {
     pub unauthenticated: bool,
 }
 
-/// The API for one socket, whose credential came with its first message.
+/// The API for one socket, whose credential came with its first message. The last clone that is dropped closes it.
 #[derive(Clone)]
 pub struct ApiConnection {
+    /// Counted until it is closed; a stranger's is not.
+    _open: Option<Arc<OpenSocket>>,
     api: Api,
     credential: Option<Arc<str>>,
     viewer: Option<Arc<Viewer>>,
@@ -127,6 +131,9 @@ impl Api {
     /// the same process has none.
     pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, request: Request) -> Answered {
         let viewer = self.viewer(credential).await;
+        if let Err(wait) = self.counted(&viewer) {
+            return Answered { response: too_many_requests(wait), unauthenticated: false };
+        }
         let invalid = credential.is_some() && matches!(viewer, Err(Failed::Denied(Denied::Unauthenticated)));
         let response = coded(self.schema.execute(request.data(Asker::new(viewer, address))).await);
         let unauthenticated = invalid && response.errors.iter().any(is_unauthenticated);
@@ -136,13 +143,20 @@ impl Api {
     /// The API for a socket that presented this credential.
     ///
     /// # Errors
-    /// `Unauthenticated` when a credential was presented that is not valid; a fault when it could not be checked.
+    /// `Unauthenticated` when a credential was presented that is not valid; `QUOTA_EXCEEDED` when the organisation has
+    /// as many open as it may; a fault when it could not be checked.
     pub async fn connection(&self, credential: Option<&str>, address: Option<IpAddr>) -> Result<ApiConnection, Failed> {
         let viewer = match credential {
             Some(_) => Some(self.viewer(credential).await?),
             None => None,
         };
-        Ok(ApiConnection { api: self.clone(), credential: credential.map(Into::into), viewer, address })
+        let open = viewer.as_ref().map(|viewer| self.app.open_socket(viewer)).transpose()?.map(Arc::new);
+        Ok(ApiConnection { _open: open, api: self.clone(), credential: credential.map(Into::into), viewer, address })
+    }
+
+    /// Counts an operation against the quota of whoever asks it; nobody has none.
+    fn counted(&self, viewer: &Result<Arc<Viewer>, Failed>) -> Result<(), Duration> {
+        viewer.as_ref().map_or(Ok(()), |viewer| self.app.count_request(viewer))
     }
 
     async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Failed> {
@@ -171,12 +185,18 @@ impl Executor for ApiConnection {
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let this = self.clone();
         // Every operation asks anew whether the credential still stands.
-        let stream = async_graphql::futures_util::stream::once(async move {
+        let stream = stream::once(async move {
             let viewer = this.api.viewer(this.credential.as_deref()).await;
-            this.api.schema.execute_stream_with_session_data(
-                request.data(Asker::new(viewer, this.address)),
-                session.unwrap_or_default(),
-            )
+            if let Err(wait) = this.api.counted(&viewer) {
+                return stream::once(std::future::ready(too_many_requests(wait))).boxed();
+            }
+            this.api
+                .schema
+                .execute_stream_with_session_data(
+                    request.data(Asker::new(viewer, this.address)),
+                    session.unwrap_or_default(),
+                )
+                .boxed()
         });
         stream.flatten().map(coded).boxed()
     }

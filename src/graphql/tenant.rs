@@ -7,6 +7,7 @@ use super::{
     error::{PageError, UserError, denied},
     id::{EventCursor, global},
     identity::{Group, User},
+    quota::TenantQuota,
     scalar::DateTime,
     session::{Session, sessions_of},
 };
@@ -50,6 +51,12 @@ impl Tenant {
     /// Whether whoever requested feedback or the final approval may not decide.
     async fn requester_may_not_approve(&self) -> bool {
         self.0.settings.requester_may_not_approve
+    }
+
+    /// How much it may have and ask, and what it uses; null for everyone but administrators.
+    async fn quota(&self, ctx: &Context<'_>) -> Option<TenantQuota> {
+        let quota = app(ctx).own_quota(self.0.snapshot())?;
+        Some(TenantQuota { tenant: self.0.id, quota, readable: true })
     }
 
     /// When it was founded.
@@ -153,6 +160,11 @@ pub(super) struct TenantEntry(Seen<tenant::TenantEntry>);
 /// An organisation in the platform's directory: all that the platform operator sees of it.
 #[Object]
 impl TenantEntry {
+    /// Counts changes of the entry; name it when you set the quota.
+    async fn revision(&self) -> u64 {
+        self.0.revision
+    }
+
     /// Its short name.
     async fn slug(&self) -> &str {
         self.0.slug.as_str()
@@ -161,6 +173,12 @@ impl TenantEntry {
     /// What people call it.
     async fn name(&self) -> &str {
         self.0.name.as_str()
+    }
+
+    /// How much it may have and ask, and what it uses.
+    async fn quota(&self) -> TenantQuota {
+        let readable = self.0.status != tenant::TenantStatus::Erased;
+        TenantQuota { tenant: self.0.id, quota: self.0.quota, readable }
     }
 
     /// Whether it is served.
@@ -201,7 +219,7 @@ pub(super) struct TenantInput {
 }
 
 payload! {
-    /// What suspending, resuming and erasing an organisation answer.
+    /// What suspending, resuming, erasing and limiting an organisation answer.
     TenantEntryPayload {
         /// The organisation as it is now; null when the change was refused.
         tenant: TenantEntry

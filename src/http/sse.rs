@@ -7,7 +7,7 @@ use super::{
     fault::Fault,
     transport::{JSON, mutation_by_get},
 };
-use crate::limits::STREAM_HEARTBEAT_SECONDS;
+use crate::{app::Failed, limits::STREAM_HEARTBEAT_SECONDS};
 use async_graphql::{
     Executor, Name, Positioned, Request, Response as Outcome, Value,
     parser::types::{DocumentOperations, ExecutableDocument, OperationType, Selection},
@@ -54,9 +54,15 @@ pub(super) async fn answer(
     if let Some(last) = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok()).filter(|last| !last.is_empty()) {
         resume(&mut request, last);
     }
-    let Ok(api) = server.api.connection(credential, Some(peer.ip())).await else {
-        let message = "The credential is not valid any more.";
-        return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
+    let api = match server.api.connection(credential, Some(peer.ip())).await {
+        Ok(api) => api,
+        Err(Failed::Refused(refusal)) => {
+            return Fault::new(StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED", refusal.sentence()).answer(JSON);
+        }
+        Err(Failed::Denied(_) | Failed::Fault(_)) => {
+            let message = "The credential is not valid any more.";
+            return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
+        }
     };
     let (mut stopping, open) = (server.stopping.clone(), server.open.clone());
     let stopped = async move {
@@ -67,7 +73,7 @@ pub(super) async fn answer(
     let events = outcomes.chain(once(ready(Event::default().event("complete"))));
     // Dropped with the stream, so that a stop waits for it.
     let events = events.take_until(stopped.boxed()).map(move |event| {
-        let _open = &open;
+        let _open = (&open, &api);
         Ok::<_, Infallible>(event)
     });
     let events: BoxStream<'static, _> = events.boxed();

@@ -258,7 +258,8 @@ fn answer(answered: Answered, media_type: &'static str) -> Response {
     };
     let mut response = (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let after = retry_after(&outcome).and_then(|seconds| HeaderValue::try_from(seconds.to_string()).ok());
+        response.headers_mut().insert(header::RETRY_AFTER, after.unwrap_or(HeaderValue::from_static("1")));
     }
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -279,6 +280,20 @@ fn refusal_code(outcome: &Outcome) -> Option<&str> {
         return None;
     }
     Some(outcome.errors.first().and_then(code).unwrap_or("GRAPHQL_VALIDATION_FAILED"))
+}
+
+/// In how many seconds the first error says to ask again.
+fn retry_after(outcome: &Outcome) -> Option<u64> {
+    match outcome.errors.first()?.extensions.as_ref()?.get("retryAfterSeconds")? {
+        Value::Number(seconds) => seconds.as_u64(),
+        Value::Null
+        | Value::String(_)
+        | Value::Boolean(_)
+        | Value::Binary(_)
+        | Value::Enum(_)
+        | Value::List(_)
+        | Value::Object(_) => None,
+    }
 }
 
 fn code(error: &ServerError) -> Option<&str> {

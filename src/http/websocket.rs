@@ -6,6 +6,7 @@ use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::is_refused;
 use super::{Server, admission};
+use crate::app::Failed;
 use crate::graphql::ApiConnection;
 use crate::limits::{
     REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
@@ -130,7 +131,11 @@ impl Connection {
         let named = named.map_err(|_| End::Close(4408, "Connection initialisation timeout"))??;
         let named = named.or(header_credential);
         let api = server.api.connection(named.as_deref(), Some(self.peer.ip())).await;
-        let api = api.map_err(|_| End::Close(4403, "Forbidden"))?;
+        let api = api.map_err(|failed| match failed {
+            // Clients come again after this code; on one of the protocol's own they would give up.
+            Failed::Refused(_) => End::Close(1013, "QUOTA_EXCEEDED: your organisation has as many open as it may"),
+            Failed::Denied(_) | Failed::Fault(_) => End::Close(4403, "Forbidden"),
+        })?;
         self.send(&ServerMessage::ConnectionAck).await?;
 
         let period = Duration::from_secs(SOCKET_PING_SECONDS);

@@ -33,17 +33,24 @@ pub(super) struct Follow {
     pub(super) number: u64,
     pub(super) place: Place,
     pub(super) hash: Hash,
+    /// How many bytes its record takes in the journal.
+    pub(super) bytes: u64,
     pub(super) writes: Vec<EncodedWrite>,
     pub(super) mentions: Vec<Uuid>,
 }
 
 impl Follow {
     /// What the index needs of a commit that lies at `place`.
-    pub(super) fn of(tenant: TenantId, number: u64, place: Place, hash: Hash, commit: &Commit) -> Self {
+    pub(super) fn of(
+        (tenant, number): (TenantId, u64),
+        place: Place,
+        (hash, bytes): (Hash, u64),
+        commit: &Commit,
+    ) -> Self {
         let mut mentions: Vec<Uuid> = commit.events.iter().flat_map(|event| event.subject.mentions()).collect();
         mentions.sort_unstable();
         mentions.dedup();
-        Self { tenant, number, place, hash, writes: commit.writes.clone(), mentions }
+        Self { tenant, number, place, hash, bytes, writes: commit.writes.clone(), mentions }
     }
 }
 
@@ -57,6 +64,8 @@ pub(super) struct Followed {
 pub(super) struct Pending {
     values: BTreeMap<(TenantId, u8, Uuid), Option<Vec<u8>>>,
     heads: BTreeMap<TenantId, Head>,
+    /// How many bytes more each tenant's records take.
+    grown: BTreeMap<TenantId, u64>,
     batch: Batch,
     commits: usize,
     /// How many bytes of values were added, those that were overtaken since included.
@@ -65,11 +74,19 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) const fn new(checkpoint: Checkpoint) -> Self {
-        Self { values: BTreeMap::new(), heads: BTreeMap::new(), batch: Batch::new(checkpoint), commits: 0, bytes: 0 }
+        Self {
+            values: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            grown: BTreeMap::new(),
+            batch: Batch::new(checkpoint),
+            commits: 0,
+            bytes: 0,
+        }
     }
 
     pub(super) fn add(&mut self, follow: Follow) {
-        let Follow { tenant, number, place, hash, writes, mentions } = follow;
+        let Follow { tenant, number, place, hash, bytes, writes, mentions } = follow;
+        *self.grown.entry(tenant).or_default() += bytes;
         for write in writes {
             self.bytes += write.bytes.as_ref().map_or(0, |bytes| bytes.len());
             self.values.insert((tenant, write.kind, write.id), write.bytes.map(serde_bytes::ByteBuf::into_vec));
@@ -83,6 +100,7 @@ impl Pending {
     /// Adds a record as the journal's base holds it: it lies nowhere else, and is encrypted already.
     pub(super) fn keep(&mut self, kept: Kept) {
         let Kept { tenant, kind, id, sealed } = kept;
+        *self.grown.entry(tenant).or_default() += sealed.len() as u64;
         self.batch.values.push((tenant, Space(kind), id.as_bytes().to_vec(), Some(sealed)));
         self.commits += 1;
     }
@@ -102,7 +120,8 @@ impl Pending {
 
     /// Writes everything as one batch; answers the tenants' heads in the index.
     pub(super) fn write(self, index: &Index, keys: &Keys) -> Result<BTreeMap<TenantId, Head>, IndexError> {
-        let Self { values, heads, mut batch, .. } = self;
+        let Self { values, heads, grown, mut batch, .. } = self;
+        batch.grown = grown.into_iter().collect();
         for ((tenant, kind, id), bytes) in values {
             // Without a key the tenant was erased: nothing of it can be read, and nothing is kept.
             let Some(key) = keys.key(tenant) else { continue };

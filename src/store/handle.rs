@@ -16,6 +16,7 @@ use crate::domain::{
     access::Viewer,
     id::{ApiKeyId, TenantId},
     receipt::{self, Idempotency, Outcome},
+    tenant::Quota,
     time::Timestamp,
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -91,6 +92,7 @@ impl Data {
             let settle = Box::new(move |settled: Settled| {
                 let outcome = match settled {
                     Settled::Failed(fault) => Err(fault.into()),
+                    Settled::Refused(refusal) => Err(refusal.into()),
                     Settled::Durable { version, number } => {
                         decided.map(|outcome| Committed { outcome, snapshot: Snapshot::new(version, viewer), number })
                     }
@@ -299,6 +301,21 @@ impl Store {
         self.inner.uses.forget(tenant);
         self.inner.queue.call(Work::Forget(tenant));
         Ok(())
+    }
+
+    /// Says what the platform's directory allows a tenant, as of a revision of its entry; an older one changes nothing.
+    pub fn allow(&self, tenant: TenantId, revision: u64, quota: Quota) {
+        self.inner.accounts.account(tenant).allow(revision, quota);
+    }
+
+    /// What a tenant is allowed.
+    pub fn quota(&self, tenant: TenantId) -> Quota {
+        self.inner.accounts.account(tenant).quota()
+    }
+
+    /// How many bytes a tenant's records take in the journal.
+    pub fn bytes(&self, tenant: TenantId) -> u64 {
+        self.inner.accounts.account(tenant).bytes()
     }
 
     /// Notes that a key is used now.

@@ -54,12 +54,21 @@ pub struct Batch {
     pub mentions: Vec<(TenantId, Uuid, u64)>,
     /// The tenants' new heads.
     pub heads: Vec<(TenantId, Head)>,
+    /// How many bytes more the tenants' records take.
+    pub grown: Vec<(TenantId, u64)>,
 }
 
 impl Batch {
     /// A batch that moves nothing but the checkpoint.
     pub const fn new(checkpoint: Checkpoint) -> Self {
-        Self { checkpoint, values: Vec::new(), positions: Vec::new(), mentions: Vec::new(), heads: Vec::new() }
+        Self {
+            checkpoint,
+            values: Vec::new(),
+            positions: Vec::new(),
+            mentions: Vec::new(),
+            heads: Vec::new(),
+            grown: Vec::new(),
+        }
     }
 }
 
@@ -147,6 +156,12 @@ impl Index {
         }
         for (tenant, head) in batch.heads {
             rows.insert(row::head_key(tenant), row::encode_head(head));
+        }
+        for (tenant, grown) in batch.grown {
+            let key = row::bytes_key(tenant);
+            let before = guarded(|| self.db.get(&key))?.map_or(Some(0), |bytes| row::decode_bytes(&bytes));
+            let before = before.ok_or(IndexError::Damaged("how much a tenant has"))?;
+            rows.insert(key, before.saturating_add(grown).to_be_bytes().to_vec());
         }
         let checkpoint = row::encode_checkpoint(batch.checkpoint, &self.boot);
         rows.insert(row::checkpoint_key(), checkpoint);
@@ -289,6 +304,21 @@ impl Index {
             heads.insert(tenant, head);
         }
         Ok(heads)
+    }
+
+    /// How many bytes every tenant's records take in the journal, up to the checkpoint.
+    ///
+    /// # Errors
+    /// [`IndexError`]
+    pub fn bytes(&self) -> Result<BTreeMap<TenantId, u64>, IndexError> {
+        let mut found = BTreeMap::new();
+        let mut rows = self.db.scan_prefix(row::bytes_prefix());
+        while let Some((key, value)) = guarded(|| rows.next().transpose())? {
+            let entry = row::tenant_of(&key).zip(row::decode_bytes(&value));
+            let (tenant, bytes) = entry.ok_or(IndexError::Damaged("how much a tenant has"))?;
+            found.insert(tenant, bytes);
+        }
+        Ok(found)
     }
 
     /// Notes when keys were last used: what no journal holds. Only from the thread that writes.

@@ -15,7 +15,7 @@ mod walk;
 pub use base::{Base, Draft, Found, Kept, find as base};
 pub use file::FileJournal;
 pub use format::record_hash;
-pub(super) use format::{RECORD_HEADER_BYTES, decode_record, encode_record, record_length};
+pub(super) use format::{RECORD_HEADER_BYTES, decode_record, encode_record, record_bytes, record_length};
 pub use open::{Known, Opened, Settings};
 pub use reader::{JournalReader, ReadError};
 pub use segment::cut as cut_segments;

@@ -22,6 +22,7 @@ pub mod lock;
 mod machine;
 mod open;
 mod queue;
+mod quota;
 mod replay;
 mod signing;
 mod slot;

@@ -14,6 +14,7 @@ use super::{
     lock::{self, Lock, LockError},
     machine::Machine,
     queue::Queue,
+    quota::Accounts,
     replay::Replay,
     signing::signing_key,
     slot::Slots,
@@ -83,6 +84,7 @@ pub(super) struct Inner {
     pub(super) stopped: Arc<AtomicBool>,
     pub(super) broken: Arc<AtomicBool>,
     pub(super) uses: Arc<Uses>,
+    pub(super) accounts: Arc<Accounts>,
     epoch: [u8; 16],
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
@@ -114,7 +116,7 @@ impl Store {
         let lock = Lock::take(directory)?;
         let keys = Arc::new(Keys::open(&directory.join("keys"))?);
         let (journal, index) = open_journal(directory, &keys, machine)?;
-        let heads = numbers(journal.heads());
+        let (heads, accounts) = (numbers(journal.heads()), Accounts::of(index.bytes()?));
         let begins_behind = numbers(journal.begins_behind());
         let (reader, epoch, reached) = (journal.reader(), journal.log_epoch(), journal.position());
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
@@ -131,6 +133,7 @@ impl Store {
             stopped: Arc::default(),
             broken: Arc::default(),
             uses: Arc::default(),
+            accounts: Arc::new(accounts),
             epoch,
             threads: Mutex::default(),
             _lock: lock,
@@ -139,6 +142,7 @@ impl Store {
             journal,
             heads,
             slots: Arc::clone(&inner.slots),
+            accounts: Arc::clone(&inner.accounts),
             queue: Arc::clone(&inner.queue),
             keys: Arc::clone(&inner.keys),
             clock: Arc::clone(&machine.clock),

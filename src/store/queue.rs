@@ -3,7 +3,7 @@
 
 use super::{fault::Fault, slot::Version, turn::Turn};
 use crate::{
-    domain::{access::Viewer, id::TenantId},
+    domain::{access::Viewer, id::TenantId, refusal::Refusal},
     limits::QUEUE_COMMANDS_MAX,
 };
 use std::{
@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 pub(super) enum Settled {
     /// It is durable; the tenant's version after it, and the number of the command's own commit.
     Durable { version: Arc<Version>, number: u64 },
+    /// It is durable, without the command, which is more than the tenant is allowed.
+    Refused(Refusal),
     /// It is not.
     Failed(Fault),
 }

@@ -5,7 +5,7 @@ use super::{
     behind::{Follow, Pending},
     codec::Commit,
     index::{Index, IndexError},
-    journal::{Checkpoint, Hash, Place, Record, Replayed, Unreplayed},
+    journal::{Checkpoint, Hash, Place, Record, Replayed, Unreplayed, record_bytes},
     keys::Keys,
     open::decode_record,
 };
@@ -66,8 +66,9 @@ impl<'i> Replay<'i> {
 /// What the index needs of a record; of one whose tenant's key was destroyed only the place is known.
 fn follow(record: &Record, place: Place, commit: Option<&Commit>) -> Follow {
     let Record { tenant, number, hash, .. } = *record;
+    let bytes = record_bytes(record.payload.len());
     match commit {
-        Some(commit) => Follow::of(tenant, number, place, hash, commit),
-        None => Follow { tenant, number, place, hash, writes: vec![], mentions: vec![] },
+        Some(commit) => Follow::of((tenant, number), place, (hash, bytes), commit),
+        None => Follow { tenant, number, place, hash, bytes, writes: vec![], mentions: vec![] },
     }
 }

@@ -48,6 +48,11 @@ impl Snapshot {
         View::new(&self.version.state, &self.viewer)
     }
 
+    /// How many items there are in it, whoever may read them; deleted ones left out.
+    pub fn item_count(&self) -> u64 {
+        self.version.state.item_count()
+    }
+
     /// The number of the newest commit in it.
     pub fn number(&self) -> u64 {
         self.version.number

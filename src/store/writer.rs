@@ -6,9 +6,10 @@ use super::{
     cipher,
     codec::{self, Commit, EncodedWrite},
     fault::Fault,
-    journal::{AppendError, Checkpoint, Entry as JournalEntry, Journal, Stored},
+    journal::{AppendError, Checkpoint, Entry as JournalEntry, Journal, Stored, record_bytes},
     keys::{Keys, TenantKey},
     queue::{Job, Queue, Settle, Settled, Waiter, Work},
+    quota::{Account, Accounts, refused},
     slot::{Entry, Slots, Version},
     turn::Turn,
 };
@@ -41,6 +42,7 @@ pub(super) struct Writer<J> {
     pub(super) journal: J,
     pub(super) heads: BTreeMap<TenantId, u64>,
     pub(super) slots: Arc<Slots>,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) queue: Arc<Queue>,
     pub(super) keys: Arc<Keys>,
     pub(super) clock: Arc<dyn Clock>,
@@ -67,6 +69,9 @@ struct Working {
     state: State,
     number: u64,
     at: Timestamp,
+    account: Arc<Account>,
+    /// How many bytes the tenant's records take, the group's included.
+    bytes: u64,
 }
 
 /// A commit that waits for its group.
@@ -76,6 +81,8 @@ struct Staged {
     at: Timestamp,
     commit: Commit,
     sealed: Vec<u8>,
+    /// How many bytes its record takes.
+    bytes: u64,
 }
 
 /// A command that waits for its group, and the number of its commit or of what it rests on.
@@ -181,7 +188,9 @@ impl<J: Positioned> Writer<J> {
                     return;
                 };
                 let (state, number) = (version.state.clone(), version.number);
-                new.insert(Working { state, number, at: Timestamp::from_milliseconds(0) })
+                let account = self.accounts.account(tenant);
+                let bytes = account.bytes();
+                new.insert(Working { state, number, at: Timestamp::from_milliseconds(0), account, bytes })
             }
         };
         // A clock that was set back never reorders a tenant's history.
@@ -207,8 +216,15 @@ impl<J: Positioned> Writer<J> {
             Ok((commit, sealed))
         }) {
             Ok((commit, sealed)) => {
-                (working.state, working.number, working.at) = (state, number, at);
-                group.staged.push(Staged { tenant, number, at, commit, sealed });
+                let bytes = record_bytes(sealed.len());
+                let (by, reached) = ((viewer.principal(), commit.action), working.bytes.saturating_add(bytes));
+                let held = working.account.must_hold(by, (&working.state, working.bytes), (&state, reached));
+                if let Err(refusal) = held {
+                    group.answers.push(Answer { tenant, number: working.number, settle: refused(settle, refusal) });
+                    return;
+                }
+                (working.state, working.number, working.at, working.bytes) = (state, number, at, reached);
+                group.staged.push(Staged { tenant, number, at, commit, sealed, bytes });
                 group.answers.push(Answer { tenant, number, settle });
             }
             Err(fault) => settle(Settled::Failed(fault)),
@@ -274,7 +290,8 @@ impl<J: Positioned> Writer<J> {
         answers: Vec<Answer>,
     ) {
         let mut versions = BTreeMap::new();
-        for (tenant, Working { state, number, .. }) in working {
+        for (tenant, Working { state, number, account, bytes, .. }) in working {
+            account.reach(bytes);
             let version = Arc::new(Version { number, state });
             let slot = self.slots.slot(tenant);
             // Only what changed is new; a refused command leaves the version that is there.
@@ -285,8 +302,9 @@ impl<J: Positioned> Writer<J> {
             versions.insert(tenant, (version, slot));
         }
         let mut commits = Vec::with_capacity(staged.len());
-        for (Staged { tenant, number, at, commit, .. }, Stored { place, hash }) in staged.into_iter().zip(stored) {
-            commits.push(Follow::of(tenant, number, *place, *hash, &commit));
+        for (Staged { tenant, number, at, commit, bytes, .. }, Stored { place, hash }) in staged.into_iter().zip(stored)
+        {
+            commits.push(Follow::of((tenant, number), *place, (*hash, bytes), &commit));
             if let Some((_, slot)) = versions.get(&tenant) {
                 slot.append(Arc::new(Entry { number, at, commit }));
             }

@@ -120,7 +120,10 @@ impl Subscription {
     /// Asserts that the server ends the subscription with this code.
     pub async fn ended(&mut self, code: &str) {
         loop {
-            let message = receive(&mut self.socket, Duration::from_secs(5)).await.expect("word of the end");
+            let message = match self.early.pop() {
+                Some(early) => early,
+                None => receive(&mut self.socket, Duration::from_secs(5)).await.expect("word of the end"),
+            };
             let errors = message.pointer("/payload/errors").unwrap_or(&message["payload"]);
             if let Some(said) = errors.pointer("/0/extensions/code") {
                 assert_eq!(said, code, "{message}");

@@ -115,8 +115,8 @@ async fn an_index_of_another_format_is_made_anew() {
         let index = sled::Config::new().path(data.join("index/sled")).flush_every_ms(None).open().unwrap();
         // Its nil tenant's row 0 says the format.
         let key = &format_key[..];
-        assert_eq!(index.get(key).unwrap().unwrap(), 2_u32.to_be_bytes());
-        index.insert(key, &3_u32.to_be_bytes()).unwrap();
+        assert_eq!(index.get(key).unwrap().unwrap(), 3_u32.to_be_bytes());
+        index.insert(key, &4_u32.to_be_bytes()).unwrap();
         index.flush().unwrap();
     }
     let mut demo = Demo::start(&data).await;
@@ -124,5 +124,5 @@ async fn an_index_of_another_format_is_made_anew() {
     assert!(!answer.at("/templates/nodes").as_array().unwrap().is_empty());
     demo.stop().await;
     let index = sled::Config::new().path(data.join("index/sled")).flush_every_ms(None).open().unwrap();
-    assert_eq!(index.get(&format_key[..]).unwrap().unwrap(), 2_u32.to_be_bytes());
+    assert_eq!(index.get(&format_key[..]).unwrap().unwrap(), 3_u32.to_be_bytes());
 }

@@ -19,7 +19,7 @@ use countersign::{
         refusal::Refusal,
         state::State,
         template::{ItemType, TemplateStatus},
-        tenant::{TenantEntry, TenantStatus},
+        tenant::{Quota, TenantEntry, TenantStatus},
         text::{Name, Slug, Text},
     },
 };
@@ -127,6 +127,8 @@ fn only_the_founding_server_founds_and_only_once() {
 fn a_slug_is_entered_once_in_the_directory() {
     let (mut platform, _, resolved) = founded(GLOBEX);
     let entry = |id: u128, slug: &str| TenantEntry {
+        revision: 1,
+        quota: Quota::default(),
         status: TenantStatus::Active,
         id: TenantId::from_uuid(Uuid::from_u128(id)),
         slug: Slug::new(slug),

@@ -42,6 +42,7 @@ mod page;
 mod people;
 mod permission;
 mod permission_model;
+mod quota;
 mod released;
 mod revocation;
 mod schema;

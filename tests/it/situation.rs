@@ -517,6 +517,11 @@ fn identities() -> Vec<Asked> {
             "createTenant",
             json!({ "slug": "made-{n}", "name": "Made {n}", "administratorName": "Ada", "administratorEmail": "ada@made.example" }),
         ),
+        asked(
+            "setTenantQuota",
+            Stage::Nothing,
+            json!({ "slug": "globex", "expectedRevision": 1, "quota": { "items": 1_000 } }),
+        ),
         asked("suspendTenant", Stage::Nothing, json!({ "slug": "globex" })),
         asked("resumeTenant", Stage::Nothing, json!({ "slug": "globex" })),
         asked("eraseTenant", Stage::Nothing, json!({ "slug": "globex" })),

@@ -21,7 +21,10 @@ async fn change(caller: &Caller, mutation: &str, slug: &str) -> Answer {
 }
 
 async fn status(world: &World, slug: &str) -> Value {
-    let tenants = world.operator().ask("{ tenants(first: 100) { nodes { slug status } } }", json!({})).await;
+    let tenants = world
+        .operator()
+        .ask("{ tenants(first: 100) { nodes { slug status quota { items { used } bytes { used } } } } }", json!({}))
+        .await;
     let tenants = tenants.at("/tenants/nodes");
     tenants.as_array().unwrap().iter().find(|tenant| tenant["slug"] == slug).unwrap()["status"].clone()
 }

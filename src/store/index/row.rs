@@ -6,7 +6,7 @@ use crate::limits::INDEX_VALUE_BYTES_MAX;
 use crate::store::journal::{Checkpoint, Hash, Head, Place};
 use uuid::Uuid;
 
-// # Rows, format 2
+// # Rows, format 3
 //
 // tenant (16) ‖ 0 ‖ space (1) ‖ key length (1) ‖ key ‖ chunk (2)  ->  part of an encrypted value;
 //                                                    in chunk 0 the number of chunks (2) precedes
@@ -18,9 +18,10 @@ use uuid::Uuid;
 // nil (16) ‖ 0                                -> format (4)
 // nil (16) ‖ 1                                -> checkpoint (64) ‖ boot of the machine
 // nil (16) ‖ 2 ‖ tenant (16)                  -> head: number (8) ‖ hash (32)
+// nil (16) ‖ 3 ‖ tenant (16)                  -> how many bytes its records take in the journal (8)
 //
 // Integers are big-endian, so that keys are ordered as what they say. No tenant is nil.
-pub(super) const FORMAT: [u8; 4] = 2_u32.to_be_bytes();
+pub(super) const FORMAT: [u8; 4] = 3_u32.to_be_bytes();
 
 const VALUES: u8 = 0;
 const PLACES: u8 = 1;
@@ -56,6 +57,23 @@ pub(super) fn heads_prefix() -> Vec<u8> {
 
 pub(super) fn head_key(tenant: TenantId) -> Vec<u8> {
     own(2, tenant.uuid().as_bytes())
+}
+
+pub(super) fn bytes_prefix() -> Vec<u8> {
+    own(3, &[])
+}
+
+pub(super) fn bytes_key(tenant: TenantId) -> Vec<u8> {
+    own(3, tenant.uuid().as_bytes())
+}
+
+pub(super) fn decode_bytes(value: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(value.try_into().ok()?))
+}
+
+/// The tenant at the end of a row's key.
+pub(super) fn tenant_of(key: &[u8]) -> Option<TenantId> {
+    Some(TenantId::from_uuid(Uuid::from_bytes(*key.last_chunk()?)))
 }
 
 pub(super) fn values_prefix(tenant: TenantId) -> Vec<u8> {
@@ -144,7 +162,7 @@ pub(super) fn encode_head(head: Head) -> Vec<u8> {
 
 /// The tenant and its head, from the row's key and value.
 pub(super) fn decode_head(key: &[u8], value: &[u8]) -> Option<(TenantId, Head)> {
-    let tenant = TenantId::from_uuid(Uuid::from_bytes(*key.last_chunk()?));
+    let tenant = tenant_of(key)?;
     let (number, hash) = value.split_first_chunk::<8>()?;
     let hash = Hash::from_bytes(hash.try_into().ok()?);
     Some((tenant, Head { number: u64::from_be_bytes(*number), hash }))

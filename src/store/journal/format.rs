@@ -57,6 +57,11 @@ const SEGMENT_MAGIC: [u8; 8] = *b"CSJOURNL";
 const GROUP_MAGIC: [u8; 8] = *b"CSGROUP\n";
 const VERSION: u32 = 1;
 
+/// How many bytes a record takes, by the length of its payload.
+pub(in crate::store) const fn record_bytes(payload: usize) -> u64 {
+    (RECORD_HEADER_BYTES as u64).saturating_add(payload as u64)
+}
+
 /// The hash that links a record into its tenant's chain; needs nothing but the chain itself.
 pub fn record_hash(previous: Hash, tenant: TenantId, number: u64, at: Timestamp, payload: &[u8]) -> Hash {
     let mut digest = Sha256::new();
