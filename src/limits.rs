@@ -164,6 +164,12 @@ pub const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// How many commands one group of the journal holds at most.
 pub const GROUP_COMMANDS_MAX: usize = 512;
 
+/// The size from which a piece of an exported file is handed on, in bytes: what is held in memory is bounded.
+pub const EXPORT_PIECE_BYTES: usize = 1024 * 1024;
+
+/// How many organisations are exported at a time at most: each keeps the disk busy.
+pub const EXPORTS_MAX: usize = 2;
+
 /// The size from which an import ends a group of the journal, in bytes: what is held in memory is bounded.
 pub const IMPORT_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 

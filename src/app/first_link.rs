@@ -73,6 +73,18 @@ impl App {
         Ok(platform.view().all::<crate::domain::tenant::TenantEntry>().next().is_none())
     }
 
+    /// A link for the first administrator of an organisation in which nobody has a password yet.
+    pub(super) async fn first_link_of(&self, tenant: TenantId) -> Result<Option<String>, Failed> {
+        let call = Call { viewer: founder(tenant), idempotency: None };
+        let snapshot = self.snapshot(&call.viewer).await?;
+        let users: Vec<_> = snapshot.view().all::<User>().collect();
+        let waiting = users.iter().find(|user| user.active && user.standing == Standing::Administrator);
+        match waiting.filter(|_| users.iter().all(|user| user.password_hash.is_none())) {
+            Some(first) => Ok(self.create_password_link(&call, first.id).await?.outcome.token),
+            None => Ok(None),
+        }
+    }
+
     async fn links_in(&self, tenant: TenantId, slug: &str) -> Result<Vec<FirstLink>, Failed> {
         let call = Call { viewer: founder(tenant), idempotency: None };
         let snapshot = self.snapshot(&call.viewer).await?;

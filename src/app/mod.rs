@@ -7,6 +7,7 @@ mod arrival;
 pub mod demo;
 mod deployment;
 mod event;
+mod export;
 mod first_link;
 pub mod fixture;
 mod governance;
@@ -30,6 +31,7 @@ mod token;
 pub use crate::store::{Committed, Failed, Fault};
 pub use arrival::{NotNew, tenant_listed};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
+pub use export::Exported;
 pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;
@@ -50,12 +52,14 @@ use crate::{
         access::Viewer,
         receipt::{Idempotency, Outcome},
     },
+    limits::EXPORTS_MAX,
     store::{Snapshot, Store, Turn},
 };
 use access_token::{TokenError, Tokens};
 use quota::Meters;
 use std::sync::Arc;
 use throttle::Throttle;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 /// The application: everything that can be asked, over one store. Clones share it.
@@ -71,8 +75,12 @@ struct Inner {
     passwords: Passwords,
     throttle: Throttle,
     meters: Meters,
+    /// Who exports an organisation holds one.
+    exporting: Arc<Semaphore>,
     /// What leads from one refresh token to the next.
     refresh_secret: Zeroizing<Vec<u8>>,
+    /// Held while an organisation is made, suspended, resumed or erased: the directory and it are two histories.
+    directing: tokio::sync::Mutex<()>,
     /// Held while the key that signs access tokens is changed.
     rotating: tokio::sync::Mutex<()>,
 }
@@ -111,7 +119,9 @@ impl App {
         let first = token::random::<32>().map_err(|_| TokenError::Randomness)?;
         let refresh_secret = store.keys().secret("refresh-tokens", || first.to_vec()).map_err(TokenError::from)?;
         let (throttle, rotating) = (Throttle::new(Arc::clone(store.clock())), tokio::sync::Mutex::default());
-        let inner = Inner { tokens, passwords, throttle, meters: Meters::default(), refresh_secret, rotating };
+        let (meters, exporting) = (Meters::default(), Arc::new(Semaphore::new(EXPORTS_MAX)));
+        let directing = tokio::sync::Mutex::default();
+        let inner = Inner { tokens, passwords, throttle, meters, exporting, refresh_secret, directing, rotating };
         let app = Self { store, inner: Arc::new(inner) };
         app.open_platform().await.map_err(OpenError::Platform)?;
         app.follow_directories().await.map_err(OpenError::Platform)?;

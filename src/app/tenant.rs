@@ -12,6 +12,7 @@ use crate::{
         founding::{self, Founding},
         id::{TenantId, UserId},
         identity::{Standing, User, parse_email},
+        receipt,
         refusal::Refusal,
         tenant::{Settings, SettingsChange, Tenant, TenantEntry, TenantStatus},
         text::{Name, Slug},
@@ -34,8 +35,8 @@ pub const OPERATOR_EMAIL: &str = "operator@platform";
 pub struct MadeTenant {
     /// Its entry in the platform's directory.
     pub entry: Arc<TenantEntry>,
-    /// The token of the password link, which is shown once.
-    pub link_token: String,
+    /// The token of the password link, which is shown once; none where somebody of the organisation has a password.
+    pub link_token: Option<String>,
 }
 
 /// The server itself, in a tenant: for what is done from the command line.
@@ -88,7 +89,9 @@ impl App {
         entered.await
     }
 
-    /// Makes an organisation with the Standard, and a link with which its administrator sets a password.
+    /// Makes an organisation with the Standard, and a link with which its administrator sets a password. Whoever lost
+    /// the answer and asks again under the same key finds the organisation, and another link while nobody in it has a
+    /// password: without one it could never be entered.
     ///
     /// # Errors
     /// As [`App::create_tenant`]; `EMAIL_NOT_ALLOWED`.
@@ -98,19 +101,39 @@ impl App {
         organisation: Organisation,
         administrator: Administrator,
     ) -> Result<Committed<MadeTenant>, Failed> {
+        operates(call)?;
+        // One at a time: the same command twice at once makes one organisation.
+        let _one = self.inner.directing.lock().await;
+        let entered = match self.recalled(call).await? {
+            Some(entered) => entered,
+            None => self.create_standard(call, organisation, administrator).await?,
+        };
+        let entry = &entered.outcome;
+        let link_token = if entry.status == TenantStatus::Erased { None } else { self.first_link_of(entry.id).await? };
+        Ok(entered.map(|entry| MadeTenant { entry, link_token }))
+    }
+
+    async fn create_standard(
+        &self,
+        call: &Call,
+        organisation: Organisation,
+        administrator: Administrator,
+    ) -> Result<Committed<Arc<TenantEntry>>, Failed> {
         let email = parse_email("administratorEmail", &administrator.email)?;
         let ids = Arc::clone(self.store.ids());
         // A new organisation has no keys, so that no secret is asked for.
         let makers = Makers { ids: &*ids, secret: &|| [0; 32], now: self.store.clock().now() };
         let resolved = standard_founding(organisation, Administrator { email, ..administrator }, makers);
-        let founding = resolved.map_err(|error| unfit(&error))?.founding;
-        let tenant = founding.tenant.id;
-        let administrator = founding.users.first().map(|user| user.id).ok_or(Fault::Panicked)?;
-        let entered = self.create_tenant(call, founding).await?;
-        let server = Call { viewer: founder(tenant), idempotency: None };
-        let link = self.create_password_link(&server, administrator).await?.outcome;
-        let link_token = link.token.ok_or(Fault::Panicked)?;
-        Ok(entered.map(|entry| MadeTenant { entry, link_token }))
+        self.create_tenant(call, resolved.map_err(|error| unfit(&error))?.founding).await
+    }
+
+    /// What a command on the directory answered that was done before under the same key.
+    async fn recalled(&self, call: &Call) -> Result<Option<Committed<Arc<TenantEntry>>>, Failed> {
+        let Some(asked) = &call.idempotency else { return Ok(None) };
+        let snapshot = self.snapshot(&call.viewer).await?;
+        let known = receipt::recall(snapshot.view(), asked, self.store.clock().now())?;
+        let number = snapshot.number();
+        Ok(known.map(|outcome| Committed { outcome, snapshot, number }))
     }
 
     /// Founds a tenant in its own history, if that has not been done.
@@ -136,6 +159,7 @@ impl App {
     /// `Forbidden` for everyone but the platform operator; `NotFound`; `TENANT_ERASED`.
     pub async fn suspend_tenant(&self, call: &Call, slug: String) -> Result<Committed<Arc<TenantEntry>>, Failed> {
         operates(call)?;
+        let _one = self.inner.directing.lock().await;
         let suspended = self.write(call, move |turn| {
             let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
             turn.stage(entry.suspend()?)
@@ -151,15 +175,29 @@ impl App {
     /// As [`App::suspend_tenant`].
     pub async fn resume_tenant(&self, call: &Call, slug: String) -> Result<Committed<Arc<TenantEntry>>, Failed> {
         operates(call)?;
-        let entry =
-            self.snapshot(&call.viewer).await?.view().tenant_entry_called(&slug)?.authorize::<ResumeTenant>()?.id;
+        let _one = self.inner.directing.lock().await;
+        if let Some(done) = self.recalled(call).await? {
+            return Ok(done);
+        }
+        let platform = self.snapshot(&call.viewer).await?;
+        let entry = platform.view().tenant_entry_called(&slug)?.authorize::<ResumeTenant>()?;
+        let tenant = entry.id;
+        // Asked before anything is done, and by the rule once more.
+        entry.resume()?;
+        // The organisation goes first: should the directory not be reached, the next start suspends it again.
+        self.follow_directory(tenant, false).await?;
         let resumed = self.write(call, move |turn| {
             let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
             turn.stage(entry.resume()?)
         });
-        let resumed = resumed.await?;
-        self.follow_directory(entry, false).await?;
-        Ok(resumed)
+        match resumed.await {
+            Ok(resumed) => Ok(resumed),
+            Err(failed) => {
+                // What the directory does not say must not stay until then.
+                self.follow_directory(tenant, true).await?;
+                Err(failed)
+            }
+        }
     }
 
     /// Erases a suspended organisation: the directory says so first, then its key is destroyed.
@@ -169,6 +207,7 @@ impl App {
     /// repeated, or the server restarted, which does the same.
     pub async fn erase_tenant(&self, call: &Call, slug: String) -> Result<Committed<Arc<TenantEntry>>, Failed> {
         operates(call)?;
+        let _one = self.inner.directing.lock().await;
         let erased = self.write(call, move |turn| {
             let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
             turn.stage(entry.erase()?)

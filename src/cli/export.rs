@@ -21,9 +21,9 @@ pub(super) struct Arguments {
     /// The organisation's short name.
     #[arg(long)]
     tenant: String,
-    /// The file to write.
+    /// The file to write; none where the platform operator downloads it from `/tenants/SLUG/export`.
     #[arg(long)]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// The file to write the organisation's key to.
     #[arg(long)]
     key_out: PathBuf,
@@ -34,12 +34,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let source = Source::open(&arguments.data_dir, PLATFORM)?;
     let tenant = tenant_listed(source.directory(), &arguments.tenant);
     let tenant = tenant.ok_or_else(|| format!("there is no organisation called {:?}", arguments.tenant))?;
-    let records = source.export(tenant, &arguments.out, &arguments.key_out, machine().clock.now())?;
-    say(&format!(
-        "{} holds all {records} records of {}; all of it was verified",
-        arguments.out.display(),
-        arguments.tenant
-    ));
+    match &arguments.out {
+        Some(out) => {
+            let records = source.export(tenant, out, &arguments.key_out, machine().clock.now())?;
+            let (out, tenant) = (out.display(), &arguments.tenant);
+            say(&format!("{out} holds all {records} records of {tenant}; all of it was verified"));
+        }
+        None => source.export_key(tenant, &arguments.key_out)?,
+    }
     say(&format!("  its key     {}: whoever has both can read everything", arguments.key_out.display()));
     Ok(())
 }

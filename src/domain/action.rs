@@ -212,6 +212,8 @@ actions! {
     SetTenantQuota on TenantEntry, needs Need::Operate;
     /// Reading how much one's own tenant may have and ask, and what of it is used.
     ReadQuota on Tenant, needs Need::Administer;
+    /// Handing a tenant out as a file that nobody can read without its key.
+    ExportTenant on TenantEntry, needs Need::Operate;
     /// A tenant taking over what the platform's directory says of it.
     FollowDirectory on Tenant, needs Need::Operate;
 

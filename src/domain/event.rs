@@ -234,6 +234,9 @@ pub enum EventKind {
     TenantErased {
         name: Name,
     },
+    TenantExported {
+        name: Name,
+    },
     TenantQuotaSet {
         name: Name,
         quota: Quota,

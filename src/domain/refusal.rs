@@ -147,6 +147,8 @@ refusals! {
     TenantNotSuspended { name: String } = "TENANT_NOT_SUSPENDED", "The organisation {name} is served; only a suspended one can be erased.", "Suspend it first, so that its people can object.";
     /// A tenant of which nothing can be read any more.
     TenantErased { name: String } = "TENANT_ERASED", "The organisation {name} was erased; nothing of it can be read any more.", "Nothing brings an erased organisation back, but a restored backup of its keys.";
+    /// A tenant whose history does not begin at its beginning.
+    HistoryCut { name: String } = "HISTORY_CUT", "The beginning of the history of {name} was cut; it cannot be exported.", "Move it with `countersign backup` and `restore`.";
     /// More than the platform allows the tenant.
     QuotaExceeded { quota: &'static str, limit: u64, used: u64 } = "QUOTA_EXCEEDED", "The organisation's quota of {quota} does not allow this: {used} of {limit} are used.", "Delete or close what is not needed any more, or ask the platform operator for more.";
     /// An id of another kind of object, or of none.

@@ -7,7 +7,9 @@ pub use quota::{Quota, Stored};
 
 use super::{
     access::{Allowed, Basis, Denied, Resource, Stopped, View},
-    action::{Asks, EraseTenant, FollowDirectory, Need, ResumeTenant, SuspendTenant, UpdateTenantSettings},
+    action::{
+        Asks, EraseTenant, ExportTenant, FollowDirectory, Need, ResumeTenant, SuspendTenant, UpdateTenantSettings,
+    },
     event::{EventKind, Subject},
     id::TenantId,
     identity::Scope,
@@ -233,6 +235,25 @@ impl<A: Asks<TenantEntry>> Allowed<'_, A, TenantEntry> {
 
     fn is_erased(&self) -> Refusal {
         Refusal::TenantErased { name: self.slug.to_string() }
+    }
+}
+
+impl Allowed<'_, ExportTenant, TenantEntry> {
+    /// Records that a tenant is handed out.
+    ///
+    /// # Errors
+    /// `TENANT_ERASED`.
+    pub fn export(self) -> Result<Change<Arc<TenantEntry>>, Stopped> {
+        self.must_be_there()?;
+        let mut draft = self.draft();
+        draft.tell(None, Subject::Tenant, EventKind::TenantExported { name: self.name.clone() });
+        Ok(draft.done(Arc::clone(self.record())))
+    }
+
+    /// # Errors
+    /// `TENANT_ERASED`: nothing of it can be read any more.
+    pub fn must_be_there(&self) -> Result<(), Refusal> {
+        if self.status == TenantStatus::Erased { Err(self.is_erased()) } else { Ok(()) }
     }
 }
 

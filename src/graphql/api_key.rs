@@ -42,7 +42,7 @@ pub(super) struct SourceNode(pub(super) Seen<identity::SourceNode>);
 #[Object]
 impl SourceNode {
     /// The node's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::SourceNode, self.0.id.uuid())
     }
 
@@ -69,7 +69,7 @@ pub(super) struct ApiKey(pub(super) Seen<identity::ApiKey>);
 #[Object]
 impl ApiKey {
     /// The key's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         global(Kind::ApiKey, self.0.id.uuid())
     }
 

@@ -120,6 +120,8 @@ kinds! {
     TenantResumed,
     /// An organisation's key was destroyed: nothing of it can be read any more.
     TenantErased,
+    /// The platform operator exported an organisation.
+    TenantExported,
     /// The platform operator set how much an organisation may have and ask.
     TenantQuotaSet,
     /// The organisation was brought back from a backup.

@@ -3,6 +3,7 @@
 
 use super::{
     access::{AssignmentRule, Grants, Role},
+    api_key::{ApiKey, SourceNode},
     call::snapshot,
     deployment::Deployment,
     id::named,
@@ -36,6 +37,10 @@ pub(super) enum Node {
     User(User),
     /// A group.
     Group(Group),
+    /// A source node.
+    SourceNode(SourceNode),
+    /// An API key.
+    ApiKey(ApiKey),
     /// A role.
     Role(Role),
     /// A rule that gives a role.
@@ -58,14 +63,11 @@ fn find(snapshot: &Snapshot, id: &ID) -> Result<Node, Denied> {
         Kind::AssignmentRule => Seen::find(snapshot, uuid.into()).map(AssignmentRule).map(Node::AssignmentRule),
         Kind::Grants => Seen::find(snapshot, uuid.into()).map(Grants).map(Node::Grants),
         Kind::Group => Seen::find(snapshot, uuid.into()).map(Group).map(Node::Group),
-        Kind::Tenant
-        | Kind::TenantEntry
-        | Kind::SourceNode
-        | Kind::ApiKey
-        | Kind::Session
-        | Kind::PasswordLink
-        | Kind::Receipt
-        | Kind::InstanceRules => Err(Denied::NotFound),
+        Kind::SourceNode => Seen::find(snapshot, uuid.into()).map(SourceNode).map(Node::SourceNode),
+        Kind::ApiKey => Seen::find(snapshot, uuid.into()).map(ApiKey).map(Node::ApiKey),
+        Kind::Tenant | Kind::TenantEntry | Kind::Session | Kind::PasswordLink | Kind::Receipt | Kind::InstanceRules => {
+            Err(Denied::NotFound)
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     timeline::TimelineQuery,
 };
 use crate::{
-    app::{App, Failed, OpenSocket},
+    app::{App, Call, Exported, Failed, OpenSocket},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
@@ -152,6 +152,15 @@ impl Api {
         };
         let open = viewer.as_ref().map(|viewer| self.app.open_socket(viewer)).transpose()?.map(Arc::new);
         Ok(ApiConnection { _open: open, api: self.clone(), credential: credential.map(Into::into), viewer, address })
+    }
+
+    /// Begins to export an organisation for whoever presents this credential.
+    ///
+    /// # Errors
+    /// As [`App::export_tenant`]; `Unauthenticated`.
+    pub async fn export(&self, credential: Option<&str>, slug: String) -> Result<Exported, Failed> {
+        let call = Call { viewer: self.viewer(credential).await?, idempotency: None };
+        self.app.export_tenant(&call, slug).await
     }
 
     /// Counts an operation against the quota of whoever asks it; nobody has none.

@@ -144,6 +144,8 @@ pub(super) struct CreateTenantInput {
     administrator_name: String,
     /// The address of its first administrator.
     administrator_email: String,
+    /// Repeats of the command under this key answer the same organisation and make no other.
+    idempotency_key: Option<String>,
 }
 
 payload! {
@@ -231,7 +233,8 @@ payload! {
 pub(super) struct CreateTenantPayload {
     /// The organisation's entry; null when it was refused.
     tenant: Option<TenantEntry>,
-    /// The path of the one-time link with which its administrator sets a password. It is shown this once.
+    /// The path of the one-time link with which its administrator sets a password. It is shown this once; a repeat of
+    /// the command makes another one, or none where somebody of the organisation has a password.
     password_path: Option<String>,
     /// The rules that the request breaks; empty when it was done.
     user_errors: Vec<UserError>,
@@ -245,7 +248,7 @@ impl Payload for CreateTenantPayload {
     fn done(committed: Committed<MadeTenant>, cursor: EventCursor) -> Self {
         let MadeTenant { entry, link_token } = committed.outcome;
         let tenant = Seen::find(&committed.snapshot, entry.id).ok().map(TenantEntry);
-        let password_path = Some(format!("/set-password?token={link_token}"));
+        let password_path = link_token.map(|token| format!("/set-password?token={token}"));
         Self { tenant, password_path, user_errors: vec![], cursor: Some(cursor) }
     }
 
@@ -340,13 +343,13 @@ impl TenantMutation {
     }
 
     /// Makes an organisation with the Standard template and one administrator. Needs the platform operator, who
-    /// sees nothing of it afterwards. Not repeatable under a key: its short name is one.
+    /// sees nothing of it afterwards.
     async fn create_tenant(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The new organisation.")] input: CreateTenantInput,
     ) -> Option<Result<CreateTenantPayload>> {
-        let operation = mutate(ctx, None, async |app, call| {
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
             let organisation = fixture::Organisation {
                 slug: Slug::parse("slug", &input.slug)?,
                 name: Name::parse("name", &input.name)?,

@@ -4,6 +4,7 @@
 
 mod admission;
 mod auth;
+mod export;
 mod fault;
 mod password_page;
 pub mod playground;

@@ -1,7 +1,7 @@
 //! Every path of the server, on one page, and what all answers have in common. Never answers anything itself
 //! but whether the server is there.
 
-use super::{Server, fault::Fault, password_page, playground, transport, websocket};
+use super::{Server, export, fault::Fault, password_page, playground, transport, websocket};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
@@ -26,6 +26,7 @@ pub(super) fn router(server: Server) -> Router {
         .route("/playground/{name}", get(playground::file))
         .route("/set-password", get(password_page::page))
         .route("/.well-known/jwks.json", get(public_keys))
+        .route("/tenants/{slug}/export", get(export::tenant))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(server)

@@ -3,9 +3,11 @@
 
 mod export;
 mod import;
+mod stream;
 
 pub use export::Source;
 pub use import::Import;
+pub use stream::Export;
 
 use super::{
     codec::{self, CodecError, Commit},

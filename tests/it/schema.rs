@@ -67,10 +67,8 @@ fn undescribed(schema: &Introspection) -> Vec<String> {
     found
 }
 
-/// Those that begin or end a session, and the making of an organisation, which its short name makes repeatable:
-/// what they answer is a secret, shown once.
-const WITHOUT_KEY: [&str; 6] =
-    ["signIn", "refreshSession", "setPassword", "changePassword", "impersonate", "createTenant"];
+/// Those that begin or end a session: what they answer is a secret, shown once.
+const WITHOUT_KEY: [&str; 5] = ["signIn", "refreshSession", "setPassword", "changePassword", "impersonate"];
 
 /// One input, a nullable payload with user errors and a cursor, and an idempotency key.
 fn mutations(schema: &Introspection) -> Vec<String> {

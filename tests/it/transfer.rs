@@ -197,3 +197,129 @@ async fn an_interrupted_import_goes_on_where_it_ended() {
     assert_eq!(code, 0, "{said}");
     world.end().await;
 }
+
+/// What a caller is answered who downloads an organisation: the status, the code of a refusal, and the bytes.
+async fn download(caller: &Caller, slug: &str) -> (u16, String, Vec<u8>) {
+    let request = caller.http.get(format!("http://{}/tenants/{slug}/export", caller.address));
+    let request = match &caller.credential {
+        Some(credential) => request.bearer_auth(credential),
+        None => request,
+    };
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.unwrap().to_vec();
+    let refused: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    (status, refused["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned(), bytes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_downloads_what_the_command_exports_and_no_key() {
+    let world = World::new().await;
+    let project = something(&world).await;
+    let keys = (key_of(&world, "ann").await, key_of(&world, "aud").await);
+    let keys = (keys.0.as_str(), keys.1.as_str());
+    let (before, events) = seen(&world, keys, &project).await;
+    let (status, _, downloaded) = download(&world.operator(), "acme").await;
+    assert_eq!(status, 200);
+    let files = Files::new();
+    let (code, said) = files.export(&world.data(), "acme").await;
+    assert_eq!(code, 0, "{said}");
+    // Apart from the time in the header, and the header's hash.
+    let exported = std::fs::read(&files.export).unwrap();
+    assert_eq!(downloaded[..68], exported[..68]);
+    assert!(downloaded[108..] == exported[108..], "the records are not those of the command");
+    // All of it counts, and nothing else.
+    let bytes = "{ tenant { quota { bytes { used } } } }";
+    let used = world.admin().ask(bytes, json!({})).await.number("/tenant/quota/bytes/used");
+    assert_eq!(used, i64::try_from(exported.len() - 108).unwrap());
+    let key = std::fs::read(&files.key).unwrap();
+    let secret = &key[key.len() - 32..];
+    assert!(!downloaded.windows(16).any(|window| secret.windows(16).any(|part| part == window)), "the key is in it");
+
+    // What an operator of the machine adds to the download is its key.
+    let (key_again, there) = (files.directory.path().join("again.key"), World::over(Files::new().directory).await);
+    let (data, out) = (world.data(), text(&key_again));
+    let (code, said) = countersign(&["export", "--data-dir", text(&data), "--tenant", "acme", "--key-out", out]).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(std::fs::read(&key_again).unwrap(), key);
+    std::fs::write(&files.export, &downloaded).unwrap();
+    let files = Files { directory: there.left().await, ..files };
+    let (code, said) = files.import(&[]).await;
+    assert_eq!(code, 0, "{said}");
+    let moved = World::over(files.directory).await;
+    let (after, told) = seen(&moved, keys, &project).await;
+    assert_eq!(before, after);
+    assert_eq!(told[..events.len()], events);
+    moved.end().await;
+
+    // The platform's directory records it; the organisation's own history does not.
+    let told = world.operator().ask("{ events(first: 100) { nodes { kind } } }", json!({})).await.at("/events/nodes");
+    let told = told.as_array().unwrap().iter().filter(|node| node["kind"] == "TENANT_EXPORTED").count();
+    assert_eq!(told, 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_the_operator_downloads_an_organisation() {
+    let world = World::new().await;
+    let position = (world.position("acme").await, world.position("platform").await);
+    let refused = [
+        (world.stranger(), 401, "UNAUTHENTICATED"),
+        (world.with_credential("nobody", Some("csk_x.y")), 401, "UNAUTHENTICATED"),
+        (world.admin(), 403, "FORBIDDEN"),
+        (world.ann(), 403, "FORBIDDEN"),
+        (world.design_1(), 403, "FORBIDDEN"),
+        (world.globex("admin"), 403, "FORBIDDEN"),
+    ];
+    for (caller, status, code) in refused {
+        // Whether there is such an organisation is not told either.
+        for slug in ["acme", "nobody"] {
+            let (answered, said, _) = download(&caller, slug).await;
+            assert_eq!((answered, said.as_str()), (status, code), "{} downloads {slug}", caller.name);
+        }
+    }
+    for slug in ["nobody", "platform", "..%2F..", "%00"] {
+        assert_eq!(download(&world.operator(), slug).await.1, "NOT_FOUND", "{slug}");
+    }
+    assert_eq!((world.position("acme").await, world.position("platform").await), position);
+
+    // A suspended one is there to be taken along; an erased one is not.
+    for (mutation, status) in [("suspendTenant", 200), ("eraseTenant", 409)] {
+        let query = format!("mutation {{ {mutation}(input: {{ slug: \"globex\" }}) {{ userErrors {{ code }} }} }}");
+        world.operator().ask(&query, json!({})).await.done();
+        assert_eq!(download(&world.operator(), "globex").await.0, status, "after {mutation}");
+    }
+    assert_eq!(download(&world.operator(), "globex").await.1, "TENANT_ERASED");
+    world.end().await;
+}
+
+/// What is exported while it grows is whole up to some commit, and has all that was acknowledged before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_under_writes_is_whole() {
+    let world = World::new().await;
+    let template = world.template("GOVERNED_PROJECT").await;
+    let (ann, operator) = (world.ann(), world.operator());
+    let writing = async {
+        for n in 0..40 {
+            ann.create_project(&template, &format!("Project {n}")).await.done();
+        }
+    };
+    let downloading = async {
+        let mut records = vec![];
+        for _ in 0..5 {
+            let acknowledged = world.position("acme").await;
+            let (status, _, downloaded) = download(&operator, "acme").await;
+            assert_eq!(status, 200);
+            let files = Files::new();
+            assert_eq!(files.export(&world.data(), "acme").await.0, 0);
+            std::fs::write(&files.export, downloaded).unwrap();
+            let import = countersign::store::transfer::Import::open(&files.export, &files.key).unwrap();
+            assert!(import.records() >= acknowledged);
+            records.push(import.records());
+        }
+        records
+    };
+    let ((), records) = tokio::join!(writing, downloading);
+    assert!(records.is_sorted(), "{records:?}");
+    world.end().await;
+}

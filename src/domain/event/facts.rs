@@ -133,6 +133,7 @@ impl EventKind {
         | Self::TenantSuspended { name }
         | Self::TenantResumed { name }
         | Self::TenantErased { name }
+        | Self::TenantExported { name }
         | Self::TenantQuotaSet { name, .. }
         | Self::TemplateCreated { name, .. }
         | Self::RoleCreated { name, .. }

@@ -47,6 +47,7 @@ impl<'s> View<'s> {
                         | EventKind::TenantSuspended { .. }
                         | EventKind::TenantResumed { .. }
                         | EventKind::TenantErased { .. }
+                        | EventKind::TenantExported { .. }
                         | EventKind::TenantQuotaSet { .. }
                 );
                 of_directory && caller.operates() || self.oversees(&caller)

@@ -103,6 +103,18 @@ impl Source {
         Ok(header.records)
     }
 
+    /// Writes a tenant's key to a new file, for its owner only: what opens a file that was exported otherwise.
+    ///
+    /// # Errors
+    /// [`TransferError`]; no file is left behind then.
+    pub fn export_key(&self, tenant: TenantId, to: &Path) -> Result<(), TransferError> {
+        if to.exists() {
+            return Err(TransferError::Taken(to.to_path_buf()));
+        }
+        self.keys.key(tenant).ok_or(TransferError::Erased(tenant))?;
+        Ok(self.keys.copy_out(tenant, to)?)
+    }
+
     fn write(&self, header: &Header, path: &Path) -> Result<(), TransferError> {
         let refused = || TransferError::file(path);
         let mut options = OpenOptions::new();
