@@ -194,6 +194,19 @@ pub const JOURNAL_SEAL_MILLISECONDS: u64 = 1_000;
 /// How many of a tenant's newest commits stay in memory, at least those that the index does not have yet.
 pub const TAIL_COMMITS_MAX: usize = 1_000;
 
+/// How many commits lie at least between two versions of a tenant that are kept for those who read on from a cursor.
+pub const PAST_COMMITS_BETWEEN_MARKS: u64 = 64;
+
+/// How many such versions of a tenant are kept at most: as far back as its newest commits stay in memory. Each weighs
+/// what was changed since.
+pub const PAST_MARKS_MAX: usize = 16;
+
+/// How many of a tenant's readers may read its history anew from the beginning at a time: each has a whole state.
+pub const REREADERS_MAX: usize = 2;
+
+/// How long whoever reads from an old cursor waits for his turn, in seconds.
+pub const REREADING_SECONDS_MAX: u64 = 60;
+
 /// After how much idling a tenant's state is let go, in seconds.
 pub const TENANT_IDLE_SECONDS: i64 = 600;
 

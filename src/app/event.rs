@@ -1,5 +1,6 @@
 //! What happened, for whoever may read it: positions in the log, recorded events, and which of them are wanted.
-//! Never shows an event that its reader may not read in the version that is the newest when it is delivered.
+//! Never shows an event that its reader may not read in the version that is the newest when it is delivered, and pushes
+//! none that he might not have read when it happened.
 
 mod page;
 mod stream;

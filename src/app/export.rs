@@ -47,11 +47,12 @@ impl App {
         let entry = entry.view().tenant_entry_called(&slug)?.authorize::<crate::domain::action::ExportTenant>()?;
         entry.must_be_there()?;
         let (tenant, name) = (entry.id, entry.slug.clone());
-        if self.store.of(&founder(tenant)).history().begins_behind() > 0 {
+        let history = self.store.of(&founder(tenant)).history();
+        if history.begins_behind() > 0 {
             return Err(Refusal::HistoryCut { name: name.to_string() }.into());
         }
-        let number = self.store.of(&founder(tenant)).read().await?.number();
-        let export = self.store.export(tenant, number).await?;
+        // Of one that is not in memory the index has everything.
+        let export = self.store.export(tenant, history.newest()).await?;
         let told = self.write(call, move |turn| {
             let entry = turn.view().tenant_entry_called(&slug)?.authorize()?;
             turn.stage(entry.export()?)

@@ -96,6 +96,16 @@ impl Viewer {
         Self { session: Some(session), ..self }
     }
 
+    /// The same person or key, whatever session she came with: sessions begin and end, and rights are hers.
+    #[must_use]
+    pub const fn in_any_session(&self) -> Self {
+        let principal = match self.principal {
+            Principal::Impersonated { user, .. } => Principal::User(user),
+            Principal::User(_) | Principal::Key(_) | Principal::System(_) | Principal::Credential => self.principal,
+        };
+        Self::verified(self.tenant, principal)
+    }
+
     /// The tenant that everything of this viewer happens in.
     pub const fn tenant(&self) -> TenantId {
         self.tenant

@@ -139,9 +139,9 @@ fn once<R: Outcome>(
 /// A tenant's past: every commit, in order. Whoever reads it filters by what the viewer may see.
 #[derive(Clone)]
 pub struct History {
-    store: Store,
-    viewer: Arc<Viewer>,
-    slot: Arc<Slot>,
+    pub(super) store: Store,
+    pub(super) viewer: Arc<Viewer>,
+    pub(super) slot: Arc<Slot>,
 }
 
 impl History {
@@ -281,7 +281,9 @@ fn unreadable(error: impl std::fmt::Display) -> Fault {
 }
 
 /// Reads the disk off the runtime's threads.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
     tokio::task::spawn_blocking(read).await.unwrap_or(Err(Fault::Panicked))
 }
 

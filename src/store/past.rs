@@ -1,28 +1,32 @@
 //! A tenant as it was: the version after any commit, for whoever has to know who might read what then.
 //! Never shown to anybody, and never kept for longer than somebody reads on from it, a few marks of late apart.
 
-use super::{
-    Snapshot, fault::Fault,
-    handle::History,
-    journal,
-    slot::Version,
-    transfer::follow,
-};
+use super::{Snapshot, fault::Fault, handle::History, journal, slot::Version, transfer::follow};
 use crate::{
     domain::state::{State, Write},
-    limits::{EVENT_BATCH_COMMITS, PAST_COMMITS_BETWEEN_MARKS, PAST_MARKS_MAX},
+    limits::{EVENT_BATCH_COMMITS, PAST_COMMITS_BETWEEN_MARKS, PAST_MARKS_MAX, REREADERS_MAX, REREADING_SECONDS_MAX},
     store::{behind::opened, codec},
 };
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// What of a tenant's past is in memory.
-#[derive(Default)]
 pub(super) struct Past {
     kept: Mutex<Kept>,
+    rereading: Arc<Semaphore>,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), rereading: Arc::new(Semaphore::new(REREADERS_MAX)) }
+    }
 }
 
 #[derive(Default)]
@@ -94,8 +98,8 @@ impl History {
         let mut from = match newest.or_else(|| nearest.max_by_key(|version| version.number)) {
             Some(version) => {
                 // Whoever goes on in what he read alone stays alone.
-                let alone = reading.take().filter(|reading| reading.version.number <= number);
-                let alone = alone.and_then(|reading| reading.alone);
+                let own = reading.take().filter(|reading| Arc::ptr_eq(&reading.version, &version));
+                let alone = own.and_then(|reading| reading.alone);
                 Reading { version, alone }
             }
             None => self.beginning().await?,
@@ -127,8 +131,9 @@ impl History {
 
     /// The version before the first commit that is there; alone with it, because it is a whole state of its own.
     async fn beginning(&self) -> Result<Reading, Fault> {
-        let turns: Arc<Semaphore> = Arc::clone(&self.store.inner.rereading);
-        let alone = turns.acquire_owned().await.map_err(|_| Fault::Stopping)?;
+        let turn = Arc::clone(&self.slot.past.rereading).acquire_owned();
+        let turn = timeout(Duration::from_secs(REREADING_SECONDS_MAX), turn).await;
+        let alone = turn.map_err(|_| Fault::Overloaded)?.map_err(|_| Fault::Stopping)?;
         let (this, number) = (self.clone(), self.begins_behind());
         let state = super::handle::blocking(move || if number == 0 { Ok(this.empty()) } else { this.base() }).await?;
         Ok(Reading { version: Arc::new(Version { number, state }), alone: Some(alone) })

@@ -1,7 +1,7 @@
 //! A tenant's place in memory: its newest version, its newest commits, and who waits for more.
 //! Never installs or removes a version by itself: the writer's thread alone does.
 
-use super::codec::Commit;
+use super::{codec::Commit, past::Past};
 use crate::{
     domain::{
         access::{View, Viewer},
@@ -58,6 +58,11 @@ impl Snapshot {
         self.version.number
     }
 
+    /// The version itself.
+    pub(super) const fn version(&self) -> &Arc<Version> {
+        &self.version
+    }
+
     /// Who looks.
     pub fn viewer(&self) -> &Arc<Viewer> {
         &self.viewer
@@ -92,6 +97,8 @@ pub(super) struct Slot {
     /// When the tenant was last read or written, in milliseconds.
     pub(super) touched: AtomicI64,
     tail: Mutex<VecDeque<Arc<Entry>>>,
+    /// What is kept of older versions.
+    pub(super) past: Past,
 }
 
 impl Slot {
@@ -102,6 +109,7 @@ impl Slot {
             indexed: AtomicU64::new(0),
             touched: AtomicI64::new(0),
             tail: Mutex::default(),
+            past: Past::default(),
         }
     }
 
@@ -127,6 +135,7 @@ impl Slot {
     }
 
     pub(super) fn forget_tail(&self) {
+        self.past.forget();
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -234,11 +234,11 @@ fn record_at(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Result
 }
 
 /// Lets a state follow a commit.
-fn follow(state: &mut State, commit: Commit) -> Result<(), CodecError> {
-    for write in commit.writes {
+pub(super) fn follow(state: &mut State, commit: &Commit) -> Result<(), CodecError> {
+    for write in &commit.writes {
         let kind = Kind::of_number(write.kind).ok_or(CodecError::Kind(write.kind))?;
-        state.restore(match write.bytes {
-            Some(bytes) => Write::Put(codec::record(write.kind, &bytes)?),
+        state.restore(match &write.bytes {
+            Some(bytes) => Write::Put(codec::record(write.kind, bytes)?),
             None => Write::Remove(kind, write.id),
         });
     }

@@ -156,6 +156,7 @@ impl<J: Positioned> Writer<J> {
                 slot.head.send_replace(version.number);
                 slot.indexed.store(version.number, Ordering::Release);
                 slot.touch(self.clock.now());
+                slot.past.mark(&version);
                 slot.version.store(Some(Arc::clone(&version)));
                 for waiter in parked.waiters {
                     waiter.send(Ok(Arc::clone(&version))).ok();
@@ -296,6 +297,7 @@ impl<J: Positioned> Writer<J> {
             let slot = self.slots.slot(tenant);
             // Only what changed is new; a refused command leaves the version that is there.
             if self.heads.get(&tenant).copied().unwrap_or(0) < number {
+                slot.past.mark(&version);
                 slot.version.store(Some(Arc::clone(&version)));
                 self.heads.insert(tenant, number);
             }

@@ -39,6 +39,7 @@ mod machine;
 mod memory_disk;
 mod operations;
 mod page;
+mod past;
 mod people;
 mod permission;
 mod permission_model;

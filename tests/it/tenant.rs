@@ -9,7 +9,11 @@ use super::{
 use countersign::{
     app::{PLATFORM, founder},
     domain::action::{FollowDirectory, SuspendTenant},
-    store::{Store, check},
+    store::{
+        Store, check,
+        disk::FileDisk,
+        journal::{Replayed, survey},
+    },
 };
 use serde_json::{Value, json};
 
@@ -144,6 +148,19 @@ async fn an_organisation_that_a_crash_left_half_resumed_is_suspended_and_can_be_
     change(&world.operator(), "resumeTenant", "globex").await.done();
     assert_eq!(status(&world, "globex").await, "ACTIVE");
     world.globex("admin").ask(VIEWER, json!({})).await.done();
+    // So it was written: the organisation's record, then the directory's.
+    world.stop().await;
+    let disk = FileDisk::read_only(&world.data().join("journal")).unwrap();
+    let mut records = vec![];
+    let read = survey(&disk, &mut |replayed| {
+        if let Replayed::Record { record, .. } = replayed {
+            records.push(record.tenant);
+        }
+        Ok(())
+    });
+    read.unwrap();
+    let [.., organisation, directory] = records[..] else { panic!("{records:?}") };
+    assert!(organisation != PLATFORM && directory == PLATFORM);
     world.end().await;
 }
 
@@ -164,6 +181,7 @@ async fn an_organisation_that_the_directory_calls_active_is_open() {
     // A resumption that comes again under its key opens nothing that was suspended since.
     let resume = "mutation($input: TenantInput!) { resumeTenant(input: $input) { userErrors { code } } }";
     let once = json!({ "input": { "slug": "globex", "idempotencyKey": "once" } });
+    change(&operator, "suspendTenant", "globex").await.done();
     operator.ask(resume, once.clone()).await.done();
     change(&operator, "suspendTenant", "globex").await.done();
     operator.ask(resume, once).await.done();

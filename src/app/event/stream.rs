@@ -5,7 +5,7 @@ use super::{App, EventFilter, EventsError, Failed, Fault, Gap, LogPosition, Reco
 use crate::{
     domain::access::Viewer,
     limits::{EVENT_CHECKPOINT_SECONDS, INDEX_LOOK_MILLISECONDS},
-    store::{Entry, Snapshot},
+    store::{Entry, History, Reading, Snapshot},
 };
 use futures_util::{Stream, stream::unfold};
 use std::{sync::Arc, time::Duration};
@@ -30,6 +30,9 @@ struct Listener {
     viewer: Arc<Viewer>,
     filter: EventFilter,
     walk: Walk,
+    /// Where it asks who might read what then.
+    reading: Option<Reading>,
+    history: History,
     wake: watch::Receiver<u64>,
     silent_until: Instant,
 }
@@ -40,7 +43,7 @@ fn next_checkpoint() -> Instant {
 
 impl App {
     /// What happens after a position, or from now on where none is named, as it happens: each event once,
-    /// in order, if the viewer may read it then. Ends with an error when the viewer no longer stands.
+    /// in order, if the viewer may read it now and might when it happened. Ends with an error when the viewer no longer stands.
     ///
     /// # Errors
     /// `Expired` for a position that this log does not have, `Unauthenticated`, or a fault.
@@ -53,6 +56,7 @@ impl App {
         let data = self.store.of(viewer);
         let wake = data.watch();
         let snapshot = self.standing(viewer).await?;
+        let reading = after.is_none().then(|| Reading::from(&snapshot));
         let now = || Ok(Gap::behind(snapshot.number()));
         let from = after.map_or_else(now, |after| self.gap(&snapshot, after))?;
         let listener = Listener {
@@ -60,6 +64,8 @@ impl App {
             viewer: Arc::clone(viewer),
             filter,
             walk: Walk::new(data.history(), None, true, from, usize::MAX),
+            reading,
+            history: data.history(),
             wake,
             silent_until: next_checkpoint(),
         };
@@ -85,7 +91,9 @@ impl Listener {
                 let snapshot = self.app.standing(&self.viewer).await?;
                 let wanted = |event: &_| self.filter.wants(snapshot.view(), event);
                 let recorded = Recorded::readable(self.app.store.epoch(), &snapshot, &entry, index, wanted);
-                if let Some(recorded) = recorded {
+                if let Some(recorded) = recorded
+                    && self.might_read_then(&snapshot, &recorded).await?
+                {
                     self.silent_until = next_checkpoint();
                     return Ok(StreamItem::Event(Box::new(recorded), snapshot));
                 }
@@ -93,6 +101,7 @@ impl Listener {
                     return Ok(self.checkpoint());
                 }
             }
+            self.keep_up().await?;
             select! {
                 changed = self.wake.changed() => changed.map_err(|_| Fault::Stopping)?,
                 () = sleep_until(self.silent_until) => {
@@ -103,14 +112,40 @@ impl Listener {
         }
     }
 
+    /// Whether the viewer might read an event when it happened: a right that came later does not open what was before.
+    async fn might_read_then(&mut self, now: &Snapshot, recorded: &Recorded) -> Result<bool, Failed> {
+        let number = recorded.position.number;
+        if now.number() == number {
+            return Ok(true);
+        }
+        loop {
+            match self.history.as_of(number, &mut self.reading).await {
+                Err(Fault::Rebuilding) => self.wait_for_the_index().await?,
+                then => return Ok(then?.view().may_read_event(&recorded.event)),
+            }
+        }
+    }
+
+    /// Lets go of the version at which it read, once it has read everything.
+    async fn keep_up(&mut self) -> Result<(), Failed> {
+        let newest = self.app.store.of(&self.viewer).read().await?;
+        if newest.number() <= self.walk.at().number {
+            self.reading = Some(Reading::from(&newest));
+        }
+        Ok(())
+    }
+
+    async fn wait_for_the_index(&self) -> Result<(), Failed> {
+        sleep(Duration::from_millis(INDEX_LOOK_MILLISECONDS)).await;
+        self.app.standing(&self.viewer).await?;
+        Ok(())
+    }
+
     /// The next event of the past. While the index is being rebuilt it waits: whoever listens is not sent away.
     async fn walked(&mut self) -> Result<Option<(Arc<Entry>, usize)>, Failed> {
         loop {
             match self.walk.next().await {
-                Err(Fault::Rebuilding) => {
-                    sleep(Duration::from_millis(INDEX_LOOK_MILLISECONDS)).await;
-                    self.app.standing(&self.viewer).await?;
-                }
+                Err(Fault::Rebuilding) => self.wait_for_the_index().await?,
                 walked => return Ok(walked?),
             }
         }

@@ -3,6 +3,7 @@
 
 use super::format::{RECORD_HEADER_BYTES, decode_record, record_length};
 use super::{Place, Record, segment};
+use super::{base, walk::OpenError};
 use crate::limits::JOURNAL_FILES_OPEN_MAX;
 use crate::store::disk::{Disk, DiskFile, read_up_to};
 use std::collections::VecDeque;
@@ -82,6 +83,14 @@ impl JournalReader {
         bytes.truncate(read);
         let (record, _) = decode_record(&bytes).map_err(damaged)?;
         Ok(record)
+    }
+
+    /// What stands in place of the history that was cut, if any was.
+    ///
+    /// # Errors
+    /// As [`base::find`].
+    pub fn base(&self) -> Result<Option<base::Found>, OpenError> {
+        base::find(&*self.disk)
     }
 
     fn segment(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {

@@ -53,7 +53,7 @@ impl Source {
                 Replayed::Record { record, .. } if record.tenant == platform => {
                     let unread = || TransferError::Directory { number: record.number };
                     let commit = decode_record(&keys, &record)?.ok_or_else(unread)?;
-                    follow(&mut directory, commit).map_err(|_| unread())?;
+                    follow(&mut directory, &commit).map_err(|_| unread())?;
                 }
                 Replayed::Kept(kept) if kept.tenant == platform => {
                     let unread = || TransferError::Directory { number: 0 };

@@ -49,7 +49,7 @@ impl Import {
         let header = read(path, &file, &mut |record| {
             let state = state.get_or_insert_with(|| State::empty(record.tenant));
             let commit = decode_with(&tenant_key, &record).map_err(|_| wrong())?;
-            follow(state, commit).map_err(|_| wrong())
+            follow(state, &commit).map_err(|_| wrong())
         })?;
         let founded = state.as_ref().and_then(|state| state.tenant()).filter(|tenant| tenant.id == header.tenant);
         let slug = founded.ok_or_else(|| TransferError::NoTenant(path.to_path_buf()))?.slug.clone();
