@@ -26,6 +26,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 const RETENTION: Retention = Retention { keep_months: RETENTION_MONTHS_MIN, archive: None };
@@ -126,7 +127,15 @@ async fn the_state_stays_and_what_is_left_of_history_reads_on() {
         let expired = world.aud().ask(LOG, json!({ "after": all[0]["cursor"] })).await;
         expired.refused("CURSOR_EXPIRED");
         let earliest = expired.body.pointer("/errors/0/extensions/earliestCursor").unwrap().clone();
-        let left = log(&world, earliest).await;
+        let left = log(&world, earliest.clone()).await;
+        // Who might read what then is known from the base on.
+        let listen = "subscription($after: EventCursor) { events(after: $after) { cursor node { kind } } }";
+        let mut listening = world.aud().subscribe(listen, json!({ "after": earliest })).await;
+        for edge in &left {
+            let heard = listening.next(Duration::from_secs(60)).await.expect("what is left of history");
+            assert_eq!(heard["cursor"], edge["cursor"]);
+        }
+        drop(listening);
         assert!(left.len() >= 10 && left.len() < all.len(), "{} of {}", left.len(), all.len());
         assert_eq!(left, all[all.len() - left.len()..]);
         assert_eq!(left, log(&world, Value::Null).await[..left.len()]);
