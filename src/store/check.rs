@@ -4,7 +4,7 @@
 use super::{
     behind, codec,
     index::Index,
-    journal::{FileJournal, Kept, Record, Replayed, Settings},
+    journal::{FileJournal, Kept, Record, Replayed, Settings, record_bytes},
     keys::Keys,
     lock::Lock,
     machine::{OpenDisk, boot_id, file_disk},
@@ -28,11 +28,19 @@ pub struct Checked {
     pub problems: Vec<String>,
 }
 
-/// A tenant's records, by kind and id, as bytes.
-type Contents = BTreeMap<(u8, Uuid), Vec<u8>>;
+/// What the journal holds of a tenant.
+#[derive(Default)]
+struct Journalled {
+    /// The number of its newest record.
+    number: u64,
+    /// How many bytes its records take.
+    bytes: u64,
+    /// They, by kind and id, as bytes.
+    contents: BTreeMap<(u8, Uuid), Vec<u8>>,
+}
 
 /// Checks that both chains of the journal verify, that every change has its event, that every record can be read,
-/// and that the index of a cleanly stopped server holds exactly what the journal says.
+/// and that the index of a cleanly stopped server holds exactly what the journal says, and counts its bytes.
 ///
 /// # Errors
 /// When the directory cannot be opened at all, or the journal is damaged.
@@ -49,13 +57,13 @@ pub fn check_on(directory: &Path, journal: &OpenDisk, boot: &str) -> Result<Chec
     let keys = Keys::open(&directory.join("keys"))?;
     let disk = journal(&directory.join("journal"))?;
     let mut checked = Checked::default();
-    let mut tenants: BTreeMap<TenantId, (u64, Contents)> = BTreeMap::new();
+    let mut tenants: BTreeMap<TenantId, Journalled> = BTreeMap::new();
     FileJournal::open(disk, Settings::new([0; 16]), None, &mut |replayed| {
         match replayed {
             Replayed::Kept(kept) => checked.kept(&keys, &kept, &mut tenants),
             Replayed::Base(known) => {
                 for (tenant, head) in known.heads {
-                    tenants.entry(tenant).or_default().0 = head.number;
+                    tenants.entry(tenant).or_default().number = head.number;
                 }
             }
             Replayed::Record { record, .. } => checked.record(&keys, &record, &mut tenants),
@@ -68,28 +76,38 @@ pub fn check_on(directory: &Path, journal: &OpenDisk, boot: &str) -> Result<Chec
         checked.problems.push("the index has no checkpoint after a clean stop".to_owned());
     }
     // Without its key a tenant was erased: its chain verifies, and there is nothing to compare.
-    for (tenant, (number, contents)) in tenants.iter().filter(|(tenant, _)| keys.key(**tenant).is_some()) {
-        checked.tenant(&index.index, &keys, *tenant, *number, contents);
+    let counted = index.index.bytes()?;
+    for (tenant, journalled) in tenants.iter().filter(|(tenant, _)| keys.key(**tenant).is_some()) {
+        checked.tenant(&index.index, &keys, *tenant, journalled);
+        let (counted, bytes) = (counted.get(tenant).copied().unwrap_or(0), journalled.bytes);
+        if counted != bytes {
+            checked
+                .problems
+                .push(format!("tenant {tenant}: the index counts {counted} bytes, the journal has {bytes}"));
+        }
     }
     index.index.close()?;
     Ok(checked)
 }
 
 impl Checked {
-    fn kept(&mut self, keys: &Keys, kept: &Kept, tenants: &mut BTreeMap<TenantId, (u64, Contents)>) {
+    fn kept(&mut self, keys: &Keys, kept: &Kept, tenants: &mut BTreeMap<TenantId, Journalled>) {
         match behind::opened(keys, kept) {
             Ok(Some(bytes)) => {
-                tenants.entry(kept.tenant).or_default().1.insert((kept.kind, kept.id), bytes);
+                let journalled = tenants.entry(kept.tenant).or_default();
+                journalled.bytes += kept.sealed.len() as u64;
+                journalled.contents.insert((kept.kind, kept.id), bytes);
             }
             Ok(None) => {}
             Err(error) => self.problems.push(format!("the base, tenant {}: {error}", kept.tenant)),
         }
     }
 
-    fn record(&mut self, keys: &Keys, record: &Record, tenants: &mut BTreeMap<TenantId, (u64, Contents)>) {
+    fn record(&mut self, keys: &Keys, record: &Record, tenants: &mut BTreeMap<TenantId, Journalled>) {
         self.records += 1;
-        let (number, contents) = tenants.entry(record.tenant).or_default();
+        let Journalled { number, bytes, contents } = tenants.entry(record.tenant).or_default();
         *number = record.number;
+        *bytes += record_bytes(record.payload.len());
         let commit = match decode_record(keys, record) {
             Ok(Some(commit)) => commit,
             Ok(None) => return,
@@ -114,13 +132,13 @@ impl Checked {
         }
     }
 
-    fn tenant(&mut self, index: &Index, keys: &Keys, tenant: TenantId, number: u64, contents: &Contents) {
-        let loaded = match behind::load(index, keys, tenant, number) {
+    fn tenant(&mut self, index: &Index, keys: &Keys, tenant: TenantId, journalled: &Journalled) {
+        let loaded = match behind::load(index, keys, tenant, journalled.number) {
             Ok(version) => version.state,
             Err(error) => return self.problems.push(format!("tenant {tenant} cannot be loaded: {error}")),
         };
         let mut replayed = State::empty(tenant);
-        for ((kind, _), bytes) in contents {
+        for ((kind, _), bytes) in &journalled.contents {
             match codec::record(*kind, bytes) {
                 Ok(record) => replayed.restore(Write::Put(record)),
                 Err(error) => self.problems.push(format!("tenant {tenant}: {error}")),
