@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{
         access::{Denied, Principal, SystemActor, Viewer},
-        action::{CreateTenant, FollowDirectory, Need, ResumeTenant},
+        action::{CreateTenant, EraseTenant, FollowDirectory, Need, ResumeTenant, SuspendTenant},
         founding::{self, Founding},
         id::{TenantId, UserId},
         identity::{Standing, User, parse_email},
@@ -217,19 +217,36 @@ impl App {
         Ok(erased)
     }
 
-    /// Finishes what a crash interrupted between the directory's commit and the tenant's: both are repeatable.
+    /// Finishes what a crash interrupted between the directory's commit and the tenant's: both are repeatable. A
+    /// directory that was restored from before an erasure is told of it.
     pub(super) async fn follow_directories(&self) -> Result<(), Failed> {
         let platform = self.store.of(&founder(PLATFORM)).read().await?;
         let entries: Vec<Arc<TenantEntry>> = platform.view().all().cloned().collect();
         for entry in entries {
             self.allow(&entry);
-            let tenant = entry.id;
+            let erased = self.store.keys().is_erased(entry.id);
             match entry.status {
+                TenantStatus::Active | TenantStatus::Suspended if erased => {
+                    self.enter_erasure(entry.slug.clone()).await?;
+                }
                 TenantStatus::Active => {}
-                TenantStatus::Suspended => self.follow_directory(tenant, true).await?,
-                TenantStatus::Erased => self.destroy_key(tenant).await?,
+                TenantStatus::Suspended => self.follow_directory(entry.id, true).await?,
+                TenantStatus::Erased => self.destroy_key(entry.id).await?,
             }
         }
+        Ok(())
+    }
+
+    /// Takes over into the directory that a tenant was erased, by the steps that lead there.
+    async fn enter_erasure(&self, slug: Slug) -> Result<(), Failed> {
+        let server = founder(PLATFORM);
+        let entered = self.write_unkeyed(&server, move |turn: &mut Turn<'_>| {
+            let entry = turn.view().tenant_entry_called(slug.as_str())?.authorize::<SuspendTenant>()?;
+            turn.stage(entry.suspend()?)?;
+            let entry = turn.view().tenant_entry_called(slug.as_str())?.authorize::<EraseTenant>()?;
+            turn.stage(entry.erase()?)
+        });
+        entered.await?;
         Ok(())
     }
 

@@ -12,7 +12,8 @@ use std::{error::Error, path::PathBuf};
 ///
 /// The backup and its keys are verified before anything is written. Everyone has to sign in again, and readers of
 /// events begin anew: what happened after the backup is gone, and its positions mean nothing any more. API keys are
-/// as they were; those that were revoked after the backup have to be revoked again.
+/// as they were; those that were revoked after the backup have to be revoked again. Organisations that were erased
+/// after the backup do not come back, if the keys are newer than the erasure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The backup: the directory that `backup --to` named.
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         }
         Ok(())
     })?;
-    let manifest = restore.manifest().clone();
+    let (manifest, erased_since) = (restore.manifest().clone(), restore.erased_since().to_vec());
     restore.finish()?;
     say(&format!(
         "{} holds {} records of {} organisations, as they were at {}",
@@ -50,6 +51,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let erased = manifest.tenants.iter().filter(|held| !held.key).count();
     if erased > 0 {
         say(&format!("  {erased} of them had been erased, and stay erased"));
+    }
+    for tenant in erased_since {
+        say(&format!("  the organisation {tenant} was erased after that, and stays erased"));
     }
     say("  Everyone has to sign in again. Revoke the API keys anew that were revoked after that time.");
     Ok(())

@@ -29,7 +29,7 @@ use std::{
 //    journal/         segments under their names. A later backup into the same directory adds segments and makes the
 //                     newest one longer, never shorter: of each file the first `bytes` bytes count.
 // The keys are a directory of their own, with the files of `keys/` as they are: `ID.key` for each tenant that has not
-// been erased, `NAME.secret` for the server's secrets.
+// been erased, `ID.erased` for each that has, `NAME.secret` for the server's secrets.
 const VERSION: u32 = 1;
 
 const MANIFEST: &str = "manifest.json";
@@ -138,6 +138,14 @@ pub enum BackupError {
     /// The directory for the keys holds something else.
     #[error("{} holds other files than the keys of this server; name another directory for the keys", .0.display())]
     OtherKeys(PathBuf),
+    /// The keys of an earlier backup know that a tenant was erased which this server serves.
+    #[error("{} says that the organisation {tenant} was erased, and this server, restored from older keys, has its key again; suspend and erase it here too, or name another directory for the keys", directory.display())]
+    ErasedThere {
+        /// Where the keys should go.
+        directory: PathBuf,
+        /// Whose key.
+        tenant: TenantId,
+    },
     /// The keys would lie beside what they open.
     #[error("the keys go to another place than the backup: {} and {} are one inside the other", backup.display(), keys.display())]
     Together {

@@ -223,9 +223,14 @@ fn keys(data: &Path, heads: &BTreeMap<TenantId, Head>) -> Finding {
         Ok(keys) => keys,
         Err(error) => return Finding::problem("keys", error.to_string(), "copy the file from a backup of the keys"),
     };
-    let missing: Vec<_> = heads.keys().filter(|tenant| keys.key(**tenant).is_none()).collect();
+    let keyless = heads.keys().filter(|tenant| keys.key(**tenant).is_none());
+    let (erased, missing): (Vec<&TenantId>, Vec<&TenantId>) = keyless.partition(|tenant| keys.is_erased(**tenant));
     if missing.is_empty() {
-        return Finding::ok("keys", format!("all {} organisations that were read have their key", heads.len()));
+        let (have, erased) = (heads.len() - erased.len(), erased.len());
+        return Finding::ok(
+            "keys",
+            format!("{have} organisations that were read have their key, {erased} were erased"),
+        );
     }
     let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let found = format!("{} organisations have no key: {}", missing.len(), names.join(", "));

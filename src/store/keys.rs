@@ -1,11 +1,11 @@
 //! The keys of the tenants and the server's named secrets, one file each, readable by the owner
-//! only. Erasing a tenant is removing its key.
+//! only. Erasing a tenant is removing its key; a mark stays, which outlives restores.
 //! Never prints a key, and never puts one into the journal, the index or an export.
 
 use crate::domain::id::TenantId;
 use crate::store::disk::{UNFINISHED, create_directory, put_file, sync_directory_of};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -21,8 +21,13 @@ use zeroize::{Zeroize, Zeroizing};
 //    1   8  first bytes of the SHA-256 of the rest, so that a damaged key is told from wrong data
 //           (every later format keeps these two)
 //    9      the key: 32 bytes for a tenant, any number for a named secret
+//
+// Beside them lies `ID.erased` for each tenant that was erased. It is empty: its name is all that counts, and it is
+// stronger than a key of the same tenant, which a crash or an older copy of the keys may have left.
 const VERSION: u8 = 1;
 
+const ERASED: &str = ".erased";
+const KEY: &str = ".key";
 const SECRET: &str = ".secret";
 
 /// The key under which everything of one tenant is encrypted: 256 bits.
@@ -58,6 +63,9 @@ pub enum KeysError {
         /// Its format.
         found: u8,
     },
+    /// The tenant was erased: it gets no key again.
+    #[error("the organisation {0} was erased, and does not come back")]
+    Erased(TenantId),
     /// A secret's name is empty or holds something else than `a-z`, `0-9` and `-`.
     #[error("{0:?} is no name for a secret")]
     Name(String),
@@ -78,6 +86,7 @@ pub enum KeysError {
 pub struct Keys {
     directory: PathBuf,
     tenants: RwLock<BTreeMap<TenantId, TenantKey>>,
+    erased: RwLock<BTreeSet<TenantId>>,
     /// Held while a file is made or removed, so that each is made once.
     changing: Mutex<()>,
 }
@@ -90,7 +99,7 @@ impl fmt::Debug for Keys {
 
 impl Keys {
     /// Opens the directory of the keys, makes it where it is missing, closes it to everyone but
-    /// its owner, and reads the tenants' keys.
+    /// its owner, reads the tenants' keys, and destroys those that an interrupted erasure left.
     ///
     /// # Errors
     /// [`KeysError`]
@@ -103,7 +112,10 @@ impl Keys {
                 std::fs::remove_file(directory.join(name)).map_err(refused)?;
             }
         }
-        Self::look(directory)
+        let keys = Self::look(directory)?;
+        let erased = keys.erased.read().unwrap_or_else(PoisonError::into_inner).clone();
+        erased.into_iter().try_for_each(|tenant| keys.erase(tenant))?;
+        Ok(keys)
     }
 
     /// Reads the tenants' keys and changes nothing: another process may own the directory.
@@ -112,13 +124,20 @@ impl Keys {
     /// [`KeysError`]
     pub fn look(directory: &Path) -> Result<Self, KeysError> {
         let refused = |source| KeysError::File { path: directory.to_path_buf(), source };
+        let names = names(directory).map_err(refused)?;
+        let erased: BTreeSet<TenantId> = names.iter().filter_map(|name| erased_in(name)).collect();
         let mut tenants = BTreeMap::new();
-        for name in names(directory).map_err(refused)? {
-            if let Some(tenant) = tenant_of(&name) {
+        for name in names {
+            if let Some(tenant) = tenant_of(&name).filter(|tenant| !erased.contains(tenant)) {
                 tenants.insert(tenant, read_key_file(&directory.join(name))?);
             }
         }
-        Ok(Self { directory: directory.to_path_buf(), tenants: RwLock::new(tenants), changing: Mutex::new(()) })
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            tenants: RwLock::new(tenants),
+            erased: RwLock::new(erased),
+            changing: Mutex::new(()),
+        })
     }
 
     /// The tenant's key; none when it was never made or has been erased.
@@ -126,15 +145,25 @@ impl Keys {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
     }
 
+    /// Whether the tenant was erased, here or where these keys come from.
+    pub fn is_erased(&self, tenant: TenantId) -> bool {
+        self.erased.read().unwrap_or_else(PoisonError::into_inner).contains(&tenant)
+    }
+
+    fn must_not_be_erased(&self, tenant: TenantId) -> Result<(), KeysError> {
+        if self.is_erased(tenant) { Err(KeysError::Erased(tenant)) } else { Ok(()) }
+    }
+
     /// Makes the tenant's key, durably; a second call answers the same key.
     ///
     /// # Errors
-    /// [`KeysError`]; the key does not exist then.
+    /// [`KeysError`], `Erased` too; the key does not exist then.
     pub fn create(&self, tenant: TenantId) -> Result<TenantKey, KeysError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = self.key(tenant) {
             return Ok(key);
         }
+        self.must_not_be_erased(tenant)?;
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice()).map_err(KeysError::Randomness)?;
         self.write(&tenant_file(tenant), key.as_slice())?;
@@ -148,12 +177,13 @@ impl Keys {
     /// is there stays.
     ///
     /// # Errors
-    /// [`KeysError`]; then nothing was changed.
+    /// [`KeysError`], `Erased` too; then nothing was changed.
     pub fn adopt(&self, tenant: TenantId, key: &TenantKey) -> Result<bool, KeysError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.key(tenant) {
             return Ok(known.bytes() == key.bytes());
         }
+        self.must_not_be_erased(tenant)?;
         self.write(&tenant_file(tenant), key.bytes())?;
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant, key.clone());
         Ok(true)
@@ -167,14 +197,19 @@ impl Keys {
         self.key(tenant).map_or(Ok(()), |key| write(to, key.bytes()))
     }
 
-    /// Destroys the tenant's key, durably: nothing of the tenant can be read any more. Erasing it
-    /// again does nothing.
+    /// Destroys the tenant's key, durably: nothing of the tenant can be read any more. Erasing it again does nothing.
+    /// The mark is there before the key goes, so that no crash leaves neither; where both are, the key does not count.
     ///
     /// # Errors
     /// [`KeysError::File`]; then the key may still be on the disk, and erasing must be repeated.
     pub fn erase(&self, tenant: TenantId) -> Result<(), KeysError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        if !self.is_erased(tenant) {
+            let mark = self.directory.join(erased_file(tenant));
+            put_file(&mark, &[]).map_err(|source| KeysError::File { path: mark, source })?;
+            self.erased.write().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+        }
         let path = self.directory.join(tenant_file(tenant));
         let erased =
             overwrite(&path).and_then(|()| std::fs::remove_file(&path)).and_then(|()| sync_directory_of(&path));
@@ -247,12 +282,17 @@ fn secret_file(name: &str) -> Result<String, KeysError> {
 }
 
 fn tenant_file(tenant: TenantId) -> String {
-    format!("{tenant}.key")
+    format!("{tenant}{KEY}")
 }
 
-/// Whether a file of this name holds the key of a tenant.
-pub(super) fn is_key_file(name: &str) -> bool {
-    tenant_of(name).is_some()
+/// The name of the mark of a tenant that was erased.
+fn erased_file(tenant: TenantId) -> String {
+    format!("{tenant}{ERASED}")
+}
+
+/// Whose mark a file of this name is, if it is one.
+pub(super) fn erased_in(file: &str) -> Option<TenantId> {
+    identified(file, ERASED)
 }
 
 /// Whether a file of this name holds a secret of the server.
@@ -265,8 +305,13 @@ fn is_secret_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(plain)
 }
 
-fn tenant_of(file: &str) -> Option<TenantId> {
-    let uuid = Uuid::try_parse(file.strip_suffix(".key")?).ok()?;
+/// Whose key a file of this name holds, if it holds one.
+pub(super) fn tenant_of(file: &str) -> Option<TenantId> {
+    identified(file, KEY)
+}
+
+fn identified(file: &str, ending: &str) -> Option<TenantId> {
+    let uuid = Uuid::try_parse(file.strip_suffix(ending)?).ok()?;
     Some(TenantId::from_uuid(uuid))
 }
 

@@ -2,7 +2,7 @@
 //! and what is refused, with file and offset.
 
 use super::{
-    command::{countersign, text},
+    command::{back_up, countersign, restore, text},
     demo::Demo,
     journal::{append, entry, tenant},
     machine::{CountedIds, HandClock, machine},
@@ -69,13 +69,11 @@ impl Places {
     }
 
     async fn back_up(&self) -> (i32, String) {
-        let (data, backup, keys) = (text(&self.data), text(&self.backup), text(&self.keys));
-        countersign(&["backup", "--data-dir", data, "--to", backup, "--keys-to", keys, "--json"]).await
+        back_up(&self.data, &self.backup, &self.keys).await
     }
 
     async fn restore(&self, to: &Path) -> (i32, String) {
-        let (backup, keys) = (text(&self.backup), text(&self.keys));
-        countersign(&["restore", "--from", backup, "--keys", keys, "--data-dir", text(to)]).await
+        restore(&self.backup, &self.keys, to).await
     }
 }
 

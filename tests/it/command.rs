@@ -15,3 +15,13 @@ pub async fn countersign(arguments: &[&str]) -> (i32, String) {
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
+
+/// Backs a data directory up; answers the manifest where that was done.
+pub async fn back_up(data: &Path, to: &Path, keys: &Path) -> (i32, String) {
+    countersign(&["backup", "--data-dir", text(data), "--to", text(to), "--keys-to", text(keys), "--json"]).await
+}
+
+/// Restores a backup into a directory.
+pub async fn restore(from: &Path, keys: &Path, to: &Path) -> (i32, String) {
+    countersign(&["restore", "--from", text(from), "--keys", text(keys), "--data-dir", text(to)]).await
+}

@@ -19,6 +19,7 @@ mod demo;
 mod deployment;
 mod desk;
 mod doctor;
+mod erasure;
 mod event;
 mod fixture;
 mod formats;

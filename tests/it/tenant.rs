@@ -17,7 +17,7 @@ use countersign::{
 };
 use serde_json::{Value, json};
 
-async fn change(caller: &Caller, mutation: &str, slug: &str) -> Answer {
+pub async fn change(caller: &Caller, mutation: &str, slug: &str) -> Answer {
     let query = format!(
         "mutation($input: TenantInput!) {{ {mutation}(input: $input) {{ tenant {{ slug status }} userErrors {{ code }} }} }}"
     );
@@ -39,7 +39,7 @@ fn keys(world: &World) -> usize {
     names.filter(|name| name.to_str().unwrap().ends_with(".key")).count()
 }
 
-const VIEWER: &str = "{ viewer { tenant { slug } } }";
+pub const VIEWER: &str = "{ viewer { tenant { slug } } }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_of_a_suspended_organisation_is_served_and_all_of_it_comes_back() {

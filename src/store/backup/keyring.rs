@@ -6,7 +6,7 @@ use crate::domain::id::TenantId;
 use crate::store::behind::opened;
 use crate::store::disk::{create_directory, put_file, sync_directory_of};
 use crate::store::journal::{JournalReader, Kept, Place, Replayed};
-use crate::store::keys::{Keys, is_key_file, is_secret_file};
+use crate::store::keys::{Keys, erased_in, is_secret_file, tenant_of};
 use crate::store::open::decode_record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,7 +23,7 @@ fn keys_in(directory: &Path) -> Result<(BTreeSet<String>, bool), BackupError> {
     };
     for entry in entries {
         match entry.map_err(refused)?.file_name().into_string() {
-            Ok(name) if is_key_file(&name) || is_secret_file(&name) => {
+            Ok(name) if tenant_of(&name).is_some() || erased_in(&name).is_some() || is_secret_file(&name) => {
                 names.insert(name);
             }
             Ok(name) if name == "lost+found" || name.ends_with(".temp") => {}
@@ -33,10 +33,18 @@ fn keys_in(directory: &Path) -> Result<(BTreeSet<String>, bool), BackupError> {
     Ok((names, others))
 }
 
+/// The tenants among these files that were erased.
+fn erased_among(names: &BTreeSet<String>) -> BTreeSet<TenantId> {
+    names.iter().filter_map(|name| erased_in(name)).collect()
+}
+
 /// Makes a directory hold the keys of a server, which may be running: new ones are added, and the key of a tenant
-/// that has been erased since is removed, or the erasure would not last.
+/// that has been erased since is removed, or the erasure would not last. Its mark comes there, and stays.
 pub(super) fn mirror(from: &Path, to: &Path) -> Result<(), BackupError> {
-    let (ours, _) = keys_in(from)?;
+    let (mut ours, _) = keys_in(from)?;
+    let erased = erased_among(&ours);
+    // A server that is just erasing a tenant may have its key still.
+    ours.retain(|name| !tenant_of(name).is_some_and(|tenant| erased.contains(&tenant)));
     let (known, others) = keys_in(to)?;
     // A secret that both have tells one server from another.
     let (mut same, mut different) = (0, 0);
@@ -47,18 +55,23 @@ pub(super) fn mirror(from: &Path, to: &Path) -> Result<(), BackupError> {
     if others || different > 0 || (same == 0 && !known.is_empty()) {
         return Err(BackupError::OtherKeys(to.to_path_buf()));
     }
+    let served = |tenant: &&TenantId| ours.iter().any(|name| tenant_of(name) == Some(**tenant));
+    if let Some(tenant) = erased_among(&known).iter().find(served) {
+        return Err(BackupError::ErasedThere { directory: to.to_path_buf(), tenant: *tenant });
+    }
+    // The marks come first by their names' order: a run that ends in between has brought the erasure, if not all keys.
     copy(from, to, &ours)?;
-    for gone in known.difference(&ours) {
+    for gone in known.difference(&ours).filter(|name| erased_in(name).is_none()) {
         let path = to.join(gone);
         std::fs::remove_file(&path).and_then(|()| sync_directory_of(&path)).map_err(BackupError::file(&path))?;
     }
     Ok(())
 }
 
-/// Copies the server's secrets, and the keys of these tenants.
+/// Copies the server's secrets, the keys of these tenants, and the marks of those that were erased.
 pub(super) fn copy_for(from: &Path, to: &Path, tenants: &[TenantId]) -> Result<(), BackupError> {
     let (found, _) = keys_in(from)?;
-    let wanted = |name: &String| is_secret_file(name) || tenants.iter().any(|tenant| *name == format!("{tenant}.key"));
+    let wanted = |name: &String| tenant_of(name).is_none_or(|tenant| tenants.contains(&tenant));
     copy(from, to, &found.into_iter().filter(wanted).collect())
 }
 

@@ -26,18 +26,20 @@ pub struct Restore {
     data: PathBuf,
     staging: PathBuf,
     manifest: Manifest,
+    erased_since: Vec<TenantId>,
     is_finished: bool,
 }
 
 impl Restore {
-    /// Verifies a backup and its keys, and puts them together as a data directory under a new log epoch.
+    /// Verifies a backup and its keys, and puts them together as a data directory under a new log epoch. A tenant that
+    /// the keys say was erased, however old the backup is, does not come back.
     ///
     /// # Errors
     /// [`BackupError`]; nothing is left behind then.
     pub fn begin(data: &Path, backup: &Path, keys: &Path, machine: &Machine) -> Result<Self, BackupError> {
         must_be_empty(data)?;
         let manifest = Manifest::read(backup)?;
-        verified(&manifest, backup, keys, machine)?;
+        let erased_since = verified(&manifest, backup, keys, machine)?;
         let mut epoch = [0; 16];
         getrandom::fill(&mut epoch).map_err(|_| BackupError::Randomness)?;
 
@@ -45,7 +47,7 @@ impl Restore {
         let staging = data.join(RESTORING);
         // Made only by whoever comes first.
         DirBuilder::new().mode(0o700).create(&staging).map_err(BackupError::file(&staging))?;
-        let restore = Self { data: data.to_path_buf(), staging, manifest, is_finished: false };
+        let restore = Self { data: data.to_path_buf(), staging, manifest, erased_since, is_finished: false };
         restore.copy(backup, machine)?;
         keyring::copy_for(keys, &restore.staging.join("keys"), &restore.tenants())?;
         restore.begin_epoch(epoch, machine)?;
@@ -68,9 +70,15 @@ impl Restore {
         Timestamp::parse(&self.manifest.taken_at).unwrap_or(Timestamp::from_milliseconds(0))
     }
 
-    /// The tenants of the backup that had not been erased.
+    /// The tenants of the backup that had not been erased, neither when it was taken nor since.
     pub fn tenants(&self) -> Vec<TenantId> {
-        self.manifest.tenants.iter().filter(|held| held.key).map(|held| held.id).collect()
+        let held = self.manifest.tenants.iter().filter(|held| held.key).map(|held| held.id);
+        held.filter(|tenant| !self.erased_since.contains(tenant)).collect()
+    }
+
+    /// The tenants of the backup that were erased after it was taken, as the keys say.
+    pub fn erased_since(&self) -> &[TenantId] {
+        &self.erased_since
     }
 
     /// Moves the directory into place: what makes it a data directory comes last.
@@ -141,8 +149,14 @@ fn must_be_empty(data: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Checks every hash of a backup up to its position, and that each key that belongs to it is there and the right one.
-fn verified(manifest: &Manifest, backup: &Path, directory: &Path, machine: &Machine) -> Result<(), BackupError> {
+/// Checks every hash of a backup up to its position, and that each key that belongs to it is there and the right one,
+/// but for those that were destroyed since; answers whose.
+fn verified(
+    manifest: &Manifest,
+    backup: &Path,
+    directory: &Path,
+    machine: &Machine,
+) -> Result<Vec<TenantId>, BackupError> {
     let journal = backup.join(JOURNAL);
     let disk = Arc::new(FileDisk::read_only(&journal).map_err(BackupError::file(&journal))?);
     let mut samples = keyring::Samples::default();
@@ -161,8 +175,10 @@ fn verified(manifest: &Manifest, backup: &Path, directory: &Path, machine: &Mach
     let keys = Keys::look(directory)?;
     let reader = JournalReader::new(Arc::clone(&disk) as Arc<dyn Disk>);
     let opened = keyring::tried((&keys, directory), (&reader, &journal), &samples)?;
-    match manifest.tenants.iter().find(|held| held.key && !opened.contains(&held.id)) {
-        Some(held) => Err(BackupError::KeyMissing { directory: directory.to_path_buf(), tenant: held.id }),
-        None => Ok(()),
+    let without = manifest.tenants.iter().filter(|held| held.key && !opened.contains(&held.id)).map(|held| held.id);
+    let (erased, missing): (Vec<_>, Vec<_>) = without.partition(|tenant| keys.is_erased(*tenant));
+    match missing.first() {
+        Some(tenant) => Err(BackupError::KeyMissing { directory: directory.to_path_buf(), tenant: *tenant }),
+        None => Ok(erased),
     }
 }

@@ -99,7 +99,7 @@ impl Import {
             }
             Ok(())
         })?;
-        if held.number > 0 && keys.key(tenant).is_none() {
+        if keys.is_erased(tenant) || (held.number > 0 && keys.key(tenant).is_none()) {
             return Err(TransferError::ErasedHere(tenant));
         }
         if !self.continues(held)? {
