@@ -58,6 +58,8 @@ pub async fn not_ready<T>(listener: TcpListener, work: impl Future<Output = T>) 
     });
     let waiting = tokio::spawn(waiting.into_future());
     let done = work.await;
+    // The signal reaches the connections: each ends after its answer, and comes back to whoever serves then. The task
+    // itself would wait for them, and until it is polled take connections that are the other's; so it is ended.
     drop(stop);
     waiting.abort();
     Ok((TcpListener::from_std(listener)?, done))

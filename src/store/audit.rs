@@ -138,7 +138,7 @@ impl Audit {
                 trees = Tree::of_base(base);
                 let cut = base.checkpoint;
                 met |= cut.group == checkpoint.group;
-                if met && cut.group == checkpoint.group && cut.hash != checkpoint.hash {
+                if cut.group == checkpoint.group && cut.hash != checkpoint.hash {
                     wrong = Some(format!("group {} has another hash", cut.group));
                 }
                 before_the_cut = checkpoint.group < cut.group;
@@ -242,7 +242,7 @@ impl Audit {
         let survey = survey(&self.disk, &mut |replayed| {
             seen(&replayed);
             if let Replayed::Group(group) = replayed {
-                bytes = bytes.saturating_add(group.end.offset.saturating_sub(group.begin));
+                bytes = bytes.saturating_add(group.bytes());
                 groups = groups.saturating_add(1);
                 progress.reached(bytes, all.max(bytes));
             }

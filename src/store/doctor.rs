@@ -183,7 +183,7 @@ fn journal(
         match replayed {
             Replayed::Record { record, .. } => *newest = (*newest).max(Some(record.at)),
             Replayed::Group(group) => {
-                read = read.saturating_add(group.end.offset.saturating_sub(group.begin));
+                read = read.saturating_add(group.bytes());
                 progress.reached(read, all);
             }
             Replayed::Kept(_) | Replayed::Base(_) => {}

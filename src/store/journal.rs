@@ -124,6 +124,11 @@ impl Checkpoint {
         let begin = format::SEGMENT_HEADER_BYTES as u64;
         Self { group, hash, begin, end: Place { segment: group.saturating_add(1), offset: begin } }
     }
+
+    /// How many bytes the group has.
+    pub const fn bytes(&self) -> u64 {
+        self.end.offset.saturating_sub(self.begin)
+    }
 }
 
 /// A SHA-256 digest.

@@ -322,7 +322,7 @@ fn catch_up(
     let settings = Settings { segment_bytes_max: machine.journal_segment_bytes_max, new_epoch: epoch };
     let (journal, opened) = FileJournal::open(disk, settings, known, &mut |replayed| {
         if let Replayed::Group(checkpoint) = &replayed {
-            read += checkpoint.end.offset.saturating_sub(checkpoint.begin);
+            read += checkpoint.bytes();
             machine.progress.reached(read, all.saturating_sub(before));
         }
         replay.take(replayed)

@@ -1,6 +1,7 @@
 // The client library graphql-sse over server-sent events: a query, a mutation, and a subscription that is left and
 // resumed, by the cursor of its last event and by the header that a reconnecting reader sends.
 import { createClient } from "graphql-sse";
+import { listening, pause } from "./lib/listen.mjs";
 import { playgroundSession, startDemo } from "./lib/server.mjs";
 import { check, finish, same } from "./lib/tap.mjs";
 import { walker } from "./lib/walk.mjs";
@@ -15,29 +16,11 @@ try {
 }
 finish();
 
-function pause(milliseconds) {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
 /// A reader of one person's stream, and what it heard.
 function listener(url, token) {
   const headers = { authorization: `Bearer ${token}` };
   const client = createClient({ url: `${url}/graphql`, singleConnection: false, headers, retryAttempts: 0 });
-  const heard = [];
-  const listen = (query, variables) =>
-    client.subscribe({ query, variables }, {
-      next: ({ data, errors }) => heard.push(errors ?? Object.values(data)[0]),
-      error: (error) => heard.push(error),
-      complete: () => {},
-    });
-  const once = async (query, variables) => {
-    for await (const answer of client.iterate({ query, variables })) return answer;
-  };
-  const some = async (count) => {
-    for (let tries = 0; tries < 100 && heard.length < count; tries += 1) await pause(50);
-    return heard;
-  };
-  return { client, heard, listen, once, some };
+  return listening(client);
 }
 
 /// What a plain reader gets within a while: the status, and the stream's text.

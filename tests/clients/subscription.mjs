@@ -1,6 +1,7 @@
 // The client library graphql-ws: a query and a mutation over its socket, and a subscription that is left and resumed.
 import { createClient } from "graphql-ws";
 import { WebSocket } from "ws";
+import { listening, pause } from "./lib/listen.mjs";
 import { playgroundSession, startDemo } from "./lib/server.mjs";
 import { check, finish, same } from "./lib/tap.mjs";
 import { walker } from "./lib/walk.mjs";
@@ -15,10 +16,6 @@ try {
 }
 finish();
 
-function pause(milliseconds) {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
 /// A client of one person, and what it heard.
 function listener(url, token) {
   const client = createClient({
@@ -27,22 +24,7 @@ function listener(url, token) {
     webSocketImpl: WebSocket,
     retryAttempts: 0,
   });
-  const heard = [];
-  const listen = (query, variables) =>
-    client.subscribe({ query, variables }, {
-      next: ({ data, errors }) => heard.push(errors ?? Object.values(data)[0]),
-      error: (error) => heard.push(error),
-      complete: () => {},
-    });
-  const once = async (query, variables) => {
-    for await (const answer of client.iterate({ query, variables })) return answer;
-  };
-  // Until something was heard; one that never comes ends the wait.
-  const some = async (count) => {
-    for (let tries = 0; tries < 100 && heard.length < count; tries += 1) await pause(50);
-    return heard;
-  };
-  return { client, heard, listen, once, some };
+  return listening(client);
 }
 
 async function resumed(url, session) {

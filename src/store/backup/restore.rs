@@ -165,7 +165,7 @@ fn verified(
     let until = Checkpoint { group: manifest.group, hash: manifest.hash, begin: 0, end };
     let sound = verify(&*disk, until, &mut |replayed| {
         if let Replayed::Group(group) = &replayed {
-            read = read.saturating_add(group.end.offset.saturating_sub(group.begin));
+            read = read.saturating_add(group.bytes());
             machine.progress.reached(read.min(all), all);
         }
         samples.take(replayed);

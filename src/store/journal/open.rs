@@ -282,8 +282,7 @@ fn followed(end: &End, walk: &Walk<'_>) -> OpenError {
 /// sync, or after a sync that failed and left the pages clean in memory. Written again, its pages
 /// are dirty, so that this sync means something.
 fn write_again(cursor: &mut Cursor, last: &Checkpoint) -> Result<(), OpenError> {
-    let length = last.end.offset.saturating_sub(last.begin);
-    let bytes = cursor.bytes(last.begin, length)?.to_vec();
+    let bytes = cursor.bytes(last.begin, last.bytes())?.to_vec();
     cursor.file().write_at(&bytes, last.begin)?;
     cursor.file().sync_data()?;
     Ok(())
