@@ -2,8 +2,10 @@
 //! cut say so, and a crash at any moment leaves a store that opens and can be compacted again.
 
 use super::{
+    command::{back_up, countersign, restore, text},
     machine::{BEGINNING, CountedIds, HandClock, machine},
     store::something,
+    transfer::key_of,
     world::{World, copy},
 };
 use countersign::{
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     io::{Error, Result},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -66,8 +68,8 @@ async fn log(world: &World, mut after: Value) -> Vec<Value> {
     }
 }
 
-/// Renames an item a few times: history, and nothing else.
-async fn rename(world: &World, item: &str, times: usize) {
+/// Renames an item a few times, at least twice to change anything for sure: history, and nothing else.
+pub async fn rename(world: &World, item: &str, times: usize) {
     for n in 0..times {
         let revision = world.ann().item(item).await.number("/node/revision");
         let input = json!({ "itemId": item, "expectedRevision": revision, "name": format!("Name {n}") });
@@ -163,6 +165,92 @@ async fn the_state_stays_and_what_is_left_of_history_reads_on() {
     world.restart_without_index().await;
     assert_eq!(whole, world.ann().whole(&project).await);
     rename(&world, &project, 1).await;
+    world.end().await;
+}
+
+/// What somebody sees of an item with API keys, which outlive a restore.
+async fn seen(world: &World, (ann, aud): &(String, String), item: &str) -> Value {
+    let (ann, aud) = (world.with_credential("ann", Some(ann)), world.with_credential("aud", Some(aud)));
+    let timeline = aud.ask(TIMELINE, json!({ "item": item })).await.at("/timeline/nodes");
+    json!([ann.whole(item).await, ann.registry("governedItems", Value::Null).await, timeline])
+}
+
+/// A world whose log was compacted, with an item and API keys of two people; before that it was backed up.
+async fn compacted_world(at: &dyn Fn(&str) -> PathBuf) -> (World, String, (String, String)) {
+    let mut world = World::of_small_segments().await;
+    let project = something(&world).await;
+    let keys = (key_of(&world, "ann").await, key_of(&world, "aud").await);
+    rename(&world, &project, 10).await;
+    world.clock.advance(10 * 60 * 60);
+    rename(&world, &project, 5).await;
+    let (code, said) = back_up(&world.data(), &at("whole"), &at("keys")).await;
+    assert_eq!(code, 0, "{said}");
+    world.stop().await;
+    assert!(compacted(&world.data(), later(HALF_A_YEAR + 1), RETENTION).await.unwrap().segments > 2);
+    world.start().await;
+    (world, project, keys)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_log_is_backed_up_and_restored_with_the_same_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let (world, project, keys) = compacted_world(&at).await;
+    // Under the running server, and once more behind what it did next.
+    let mut before = Value::Null;
+    for round in 0..2 {
+        rename(&world, &project, 2).await;
+        before = seen(&world, &keys, &project).await;
+        let (code, said) = back_up(&world.data(), &at("backup"), &at("keys")).await;
+        assert_eq!(code, 0, "round {round}: {said}");
+        assert!(at("backup").join("journal/base").exists());
+    }
+    assert!(before[2].as_array().unwrap().len() >= 9, "{before}");
+    let restored = tempfile::tempdir().unwrap();
+    let data = restored.path().join("data");
+    let (code, said) = restore(&at("backup"), &at("keys"), &data).await;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = countersign(&["audit", "verify", "--data-dir", text(&data)]).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(check(&data).unwrap().problems, Vec::<String>::new());
+    let mut again = World::over(restored).await;
+    assert_eq!(seen(&again, &keys, &project).await, before);
+    // All that was cut comes from the base.
+    again.restart_without_index().await;
+    assert_eq!(seen(&again, &keys, &project).await, before);
+    again.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_log_is_no_half_backup_and_no_half_export() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let (world, ..) = compacted_world(&at).await;
+    // The backup from before does not go on in it, and stays as it is.
+    let manifest = fs::read(at("whole").join("manifest.json")).unwrap();
+    let (code, said) = back_up(&world.data(), &at("whole"), &at("keys")).await;
+    assert!(code == 1 && said.contains("before the log was compacted"), "{said}");
+    assert_eq!(fs::read(at("whole").join("manifest.json")).unwrap(), manifest);
+    // A damaged base is told by its name, and nothing is restored from it.
+    let (code, said) = back_up(&world.data(), &at("backup"), &at("keys")).await;
+    assert_eq!(code, 0, "{said}");
+    let base = at("backup").join("journal/base");
+    let sound = fs::read(&base).unwrap();
+    for byte in [10, 150, sound.len() / 2, sound.len() - 1] {
+        let mut flipped = sound.clone();
+        flipped[byte] ^= 1;
+        fs::write(&base, flipped).unwrap();
+        let (code, said) = restore(&at("backup"), &at("keys"), &at("nowhere")).await;
+        assert!(code == 1 && said.contains("base") && !at("nowhere").exists(), "{byte}: {said}");
+    }
+    // An organisation whose beginning is gone is not exported.
+    let (data, out, key) = (world.data(), at("acme.export"), at("acme.key"));
+    let export =
+        ["export", "--data-dir", text(&data), "--tenant", "acme", "--out", text(&out), "--key-out", text(&key)];
+    let (code, said) = countersign(&export).await;
+    assert!(code == 1 && said.contains("was cut by `compact`; move it with `backup` and `restore`"), "{said}");
+    assert!(!out.exists() && !key.exists());
     world.end().await;
 }
 

@@ -42,7 +42,7 @@ impl Files {
 }
 
 /// A key with a person's rights: what still works after a move.
-async fn key_of(world: &World, name: &'static str) -> String {
+pub async fn key_of(world: &World, name: &'static str) -> String {
     let query =
         "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { credential userErrors { code } } }";
     let owner = json!({ "user": world.user(name).await });
