@@ -25,7 +25,7 @@ use super::{
 use crate::{
     domain::{
         id::{Ids, TenantId},
-        time::Clock,
+        time::{Clock, Timestamp},
     },
     limits::INDEX_GROUPS_WAITING_MAX,
 };
@@ -93,6 +93,10 @@ pub(super) struct Inner {
 impl Positioned for FileJournal {
     fn position(&self) -> Checkpoint {
         Self::position(self)
+    }
+
+    fn at(&self) -> Timestamp {
+        Self::at(self)
     }
 }
 

@@ -32,9 +32,10 @@ use std::{
     time::Duration,
 };
 
-/// A journal that can say where its last group lies, for the index's checkpoint.
+/// A journal that can say where its last group lies, for the index's checkpoint, and the latest time in it.
 pub(super) trait Positioned: Journal {
     fn position(&self) -> Checkpoint;
+    fn at(&self) -> Timestamp;
 }
 
 /// Everything that the writer's thread owns or uses.
@@ -191,10 +192,10 @@ impl<J: Positioned> Writer<J> {
                 let (state, number) = (version.state.clone(), version.number);
                 let account = self.accounts.account(tenant);
                 let bytes = account.bytes();
-                new.insert(Working { state, number, at: Timestamp::from_milliseconds(0), account, bytes })
+                new.insert(Working { state, number, at: self.journal.at(), account, bytes })
             }
         };
-        // A clock that was set back never reorders a tenant's history.
+        // A clock that was set back never reorders a tenant's history, nor does one that stood wrong before a restart.
         let at = now.max(working.at);
         let ids = Arc::clone(&self.ids);
         let Job { viewer, decide } = job;

@@ -1,6 +1,7 @@
 //! What the store promises, seen from outside: the index can go, tenants can go, a full run of restarts changes nothing.
 
-use super::{client::Caller, operations::digest, world::World};
+use super::{client::Caller, compact::rename, machine::BEGINNING, operations::digest, world::World};
+use countersign::domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -52,6 +53,33 @@ async fn without_its_index_the_server_answers_the_same_after_a_restart() {
     steps.done();
     world.restart().await;
     assert_eq!(world.ann().item(&project).await.at("/node/steps/0/status"), "ONGOING");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_never_reorders_history() {
+    let mut world = World::new().await;
+    let project = something(&world).await;
+    world.clock.advance(4 * 60 * 60);
+    rename(&world, &project, 2).await;
+    for round in 0..4 {
+        world.clock.advance(-60 * 60);
+        match round {
+            0 => {}
+            1 | 2 => world.restart().await,
+            _ => world.restart_without_index().await,
+        }
+        rename(&world, &project, 2).await;
+    }
+    let mut times = vec![];
+    for page in everything(&world, &project).await.into_iter().skip(2) {
+        for edge in page.as_array().unwrap() {
+            times.push(Timestamp::parse(edge["node"]["at"].as_str().unwrap()).unwrap());
+        }
+    }
+    let newest = BEGINNING.plus_seconds(4 * 60 * 60);
+    assert!(times.is_sorted(), "{times:?}");
+    assert!(times.iter().filter(|at| **at == newest).count() >= 5, "{times:?}");
     world.end().await;
 }
 

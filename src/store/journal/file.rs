@@ -21,6 +21,8 @@ pub struct FileJournal {
     /// Where the next group goes, unless it begins a segment.
     pub(super) tail: Place,
     pub(super) last: Checkpoint,
+    /// The latest time in the log.
+    pub(super) at: Timestamp,
     pub(super) heads: BTreeMap<TenantId, Head>,
     /// The newest record of every tenant that was cut.
     pub(super) begins_behind: BTreeMap<TenantId, Head>,
@@ -50,6 +52,11 @@ impl FileJournal {
     /// The last group that is durable; group 0 before the first.
     pub fn position(&self) -> Checkpoint {
         self.last
+    }
+
+    /// The latest time in the log, which no later group goes behind.
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// What tells this log from another one, and from itself before a restore.
@@ -82,6 +89,9 @@ impl FileJournal {
         if self.stopped {
             return Err(AppendError::Stopped);
         }
+        // So that the last group's time is the latest of all: a clock may be set back, and a record that was imported
+        // may come from a clock that was ahead.
+        let at = entries.iter().map(|entry| entry.at).fold(self.at.max(at), Timestamp::max);
         let draft = self.draft(entries)?;
         let too_large = AppendError::TooLarge { bytes: draft.body.len() as u64 };
         let records = u32::try_from(entries.len()).ok();
@@ -101,6 +111,7 @@ impl FileJournal {
         let begin = self.tail.offset;
         self.tail.offset = begin.saturating_add(header.length());
         self.last = Checkpoint { group: number, hash: header.hash, begin, end: self.tail };
+        self.at = at;
         let body = begin.saturating_add(GROUP_HEADER_BYTES as u64);
         let stored = draft.records.into_iter().map(|(offset, tenant, head)| {
             self.heads.insert(tenant, head);

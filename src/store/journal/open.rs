@@ -9,6 +9,7 @@ use super::segment::{self, NotBegun};
 use super::walk::{OpenError, Replayed, Unreplayed, Walk, damaged, replay_base, unread};
 use super::{Checkpoint, FileJournal, Hash, Head, JournalReader, Place, base};
 use crate::domain::id::TenantId;
+use crate::domain::time::Timestamp;
 use crate::limits::JOURNAL_SEGMENT_BYTES_MAX;
 use crate::store::disk::Disk;
 use std::collections::BTreeMap;
@@ -97,6 +98,7 @@ impl FileJournal {
         };
         // Behind the base the first segment is entered from its beginning.
         let checkpoint = checkpoint.filter(|known| known.group > cut);
+        walk.at = found.as_ref().map_or(walk.at, |found| found.base.at);
         let mut end = follow(disk.as_ref(), &segments, checkpoint, &mut walk)?;
         let mut bytes_cut = cut_torn_group(&mut end, &walk, unfinished.is_some())?;
         if let Some((first, length)) = unfinished {
@@ -119,6 +121,7 @@ impl FileJournal {
             file: Arc::clone(end.cursor.file()),
             tail: end.tail,
             last: walk.last,
+            at: walk.at,
             heads: walk.heads,
             begins_behind,
             stopped: false,
@@ -161,7 +164,8 @@ fn follow(
         let (cursor, header, begin) = match checkpoint {
             Some(known) if first < known.end.segment => continue,
             Some(known) if first == known.end.segment => {
-                let (cursor, header) = resume(disk, known)?;
+                let (cursor, header, at) = resume(disk, known)?;
+                walk.at = walk.at.max(at);
                 (cursor, header, known.end.offset)
             }
             Some(known) if end.is_none() => return Err(elsewhere(known, segments)),
@@ -216,8 +220,8 @@ fn begin_first(disk: &dyn Disk, header: &SegmentHeader) -> Result<(), OpenError>
     }
 }
 
-/// Opens the checkpoint's segment and checks that its group is there.
-fn resume(disk: &dyn Disk, known: Checkpoint) -> Result<(Cursor, SegmentHeader), OpenError> {
+/// Opens the checkpoint's segment and checks that its group is there; answers also that group's time.
+fn resume(disk: &dyn Disk, known: Checkpoint) -> Result<(Cursor, SegmentHeader, Timestamp), OpenError> {
     let Place { segment: first, offset: end } = known.end;
     let mut cursor = Cursor::new(disk.open(&segment::name(first))?)?;
     let header = segment::header(cursor.file().as_ref(), first)?.map_err(|why| unread(first, why))?;
@@ -228,11 +232,11 @@ fn resume(disk: &dyn Disk, known: Checkpoint) -> Result<(Cursor, SegmentHeader),
         let what = format!("group {}, which was acknowledged, is damaged", known.group);
         return Err(damaged(first, known.begin, what));
     };
-    let found = (group.number, group.hash, known.begin.saturating_add(group.length()));
+    let (found, at) = ((group.number, group.hash, known.begin.saturating_add(group.length())), group.at);
     if found != (known.group, known.hash, end) {
         return Err(OpenError::CheckpointUnknown { group: known.group });
     }
-    Ok((cursor, header))
+    Ok((cursor, header, at))
 }
 
 /// The checkpoint's segment is not there: either the log is another one, which reaches that far

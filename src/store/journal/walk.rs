@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, Unread, decode_record};
 use super::{Base, Checkpoint, Hash, Head, Kept, Known, Place, Record, base, segment};
 use crate::domain::id::TenantId;
+use crate::domain::time::Timestamp;
 use crate::store::disk::Disk;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -150,6 +151,8 @@ pub(super) fn replay_base(
 pub(super) struct Walk<'r> {
     pub(super) last: Checkpoint,
     pub(super) heads: BTreeMap<TenantId, Head>,
+    /// The latest time of a group that has been followed.
+    pub(super) at: Timestamp,
     pub(super) groups: u64,
     pub(super) records: u64,
     /// Whether the first record of a tenant is taken as the head that it follows: what lies before is not read.
@@ -165,7 +168,7 @@ impl<'r> Walk<'r> {
         seen: &'r mut dyn FnMut(Replayed) -> Result<(), Unreplayed>,
     ) -> Self {
         let last = from.unwrap_or(Checkpoint::behind(0, Hash::ZERO));
-        Self { last, heads, groups: 0, records: 0, adopts: false, seen }
+        Self { last, heads, at: Timestamp::from_milliseconds(0), groups: 0, records: 0, adopts: false, seen }
     }
 
     /// Begins in the middle, before this segment, and takes its word for everything before.
@@ -253,6 +256,7 @@ impl<'r> Walk<'r> {
         }
         let end = Place { segment, offset: offset.saturating_add(header.length()) };
         self.last = Checkpoint { group: next, hash: header.hash, begin: offset, end };
+        self.at = self.at.max(header.at);
         self.groups = self.groups.saturating_add(1);
         self.records = self.records.saturating_add(u64::from(header.records));
         (self.seen)(Replayed::Group(self.last)).map_err(OpenError::Replay)
