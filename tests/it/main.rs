@@ -18,6 +18,7 @@ mod credential;
 mod demo;
 mod deployment;
 mod desk;
+mod dictionary;
 mod doctor;
 mod erasure;
 mod event;
