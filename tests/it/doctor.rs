@@ -99,6 +99,11 @@ async fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
     let sound = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     finds(&data, ("keys", "warning", "1 organisations have no key"), &[], &[]).await;
+    let mark = key.with_extension("erased");
+    std::fs::write(&mark, b"").unwrap();
+    std::fs::set_permissions(&mark, Permissions::from_mode(0o600)).unwrap();
+    finds(&data, ("keys", "ok", "have their key, 1 were erased"), &[], &[]).await;
+    std::fs::remove_file(&mark).unwrap();
     std::fs::write(&key, &sound[1..]).unwrap();
     std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     finds(&data, ("keys", "problem", "is damaged"), &[], &[]).await;

@@ -11,6 +11,7 @@ use super::{
 use countersign::{
     domain::id::TenantId,
     store::{
+        check,
         index::{Batch, Index, Space},
         journal::{Checkpoint, Place},
     },
@@ -180,6 +181,8 @@ async fn the_index_is_made_anew_by_command() {
     }
     let (code, said) = countersign(&["reindex", "--data-dir", text(&world.data())]).await;
     assert!(code == 0 && said.contains("was made anew from"), "{said}");
+    // The command did it, and left nothing to the next start.
+    assert_eq!(check(&world.data()).unwrap().problems, Vec::<String>::new());
     world.restart().await;
     assert_eq!(everything(&world, &project).await, before);
     world.end().await;
