@@ -117,7 +117,7 @@ async fn settled(world: &World, project: &str) -> Vec<Value> {
 }
 
 /// Writes into the index of a stopped server what no server wrote, under a checkpoint that counts.
-fn forge(data: &Path, forged: impl FnOnce(TenantId, &mut Batch)) {
+fn forge(data: &Path, forged: impl FnOnce(&Index, TenantId, &mut Batch)) {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let opened = Index::open(&data.join("index"), boot.trim()).unwrap();
     let checkpoint: Checkpoint = opened.checkpoint.expect("a clean stop");
@@ -126,7 +126,7 @@ fn forge(data: &Path, forged: impl FnOnce(TenantId, &mut Batch)) {
     let (acme, head) = heads.into_iter().max_by_key(|(_, head)| head.number).unwrap();
     let mut batch = Batch::new(checkpoint);
     batch.heads.push((acme, head));
-    forged(acme, &mut batch);
+    forged(&opened.index, acme, &mut batch);
     opened.index.apply(batch).unwrap();
     opened.index.close().unwrap();
 }
@@ -137,7 +137,7 @@ async fn a_record_that_cannot_be_read_is_made_good_under_the_running_server() {
     let project = something(&world).await;
     let before = everything(&world, &project).await;
     world.stop().await;
-    forge(&world.data(), |acme, batch| {
+    forge(&world.data(), |_, acme, batch| {
         let id = Uuid::from_u128(7).as_bytes().to_vec();
         batch.values.push((acme, Space(9), id, Some(b"no ciphertext of anybody".to_vec())));
     });
@@ -152,18 +152,25 @@ async fn a_place_that_is_wrong_is_made_good_under_the_running_server() {
     let mut world = World::new().await;
     let project = something(&world).await;
     let before = everything(&world, &project).await;
-    world.stop().await;
-    forge(&world.data(), |acme, batch| {
-        batch.positions.extend((1..=3).map(|number| (acme, number, Place { segment: 1, offset: 100 + number })));
-    });
-    world.restart().await;
     let ready = |world: &World| reqwest::get(format!("http://{}/readyz", world.ann().address));
-    assert_eq!(ready(&world).await.unwrap().status(), 200);
-    // Whoever reads that far back is told to come again, and the rest goes on.
-    world.aud().ask("{ events(first: 100) { edges { cursor } } }", json!({})).await.refused("UNAVAILABLE");
-    world.ann().ask("{ governedItems(first: 1) { nodes { name } } }", json!({})).await.done();
-    assert_eq!(settled(&world, &project).await, before);
-    assert_eq!(ready(&world).await.unwrap().status(), 200);
+    // Nothing lies there; or another organisation's record does, which must never be shown to this one.
+    for of_another in [false, true] {
+        world.stop().await;
+        forge(&world.data(), |index, acme, batch| {
+            let mut others = index.heads().unwrap().into_keys().filter(|tenant| *tenant != acme);
+            let another = index.place(others.next().unwrap(), 1).unwrap().unwrap();
+            let nothing = |number| Place { segment: 1, offset: 100 + number };
+            let place = |number| if of_another { another } else { nothing(number) };
+            batch.positions.extend((1..=3).map(|number| (acme, number, place(number))));
+        });
+        world.restart().await;
+        assert_eq!(ready(&world).await.unwrap().status(), 200);
+        // Whoever reads that far back is told to come again, and the rest goes on.
+        world.aud().ask("{ events(first: 100) { edges { cursor } } }", json!({})).await.refused("UNAVAILABLE");
+        world.ann().ask("{ governedItems(first: 1) { nodes { name } } }", json!({})).await.done();
+        assert_eq!(settled(&world, &project).await, before);
+        assert_eq!(ready(&world).await.unwrap().status(), 200);
+    }
     world.ann().step("startStep", &project, "exploration").await.done();
     world.end().await;
 }
