@@ -4,7 +4,8 @@ use super::{
     command::text,
     journal::{append, entry, open_with, tenant},
     memory_disk::MemoryDisk,
-    world::World,
+    store::something,
+    world::{World, copy},
 };
 use countersign::{
     domain::time::Timestamp,
@@ -75,6 +76,12 @@ async fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
     close_to_others(&directory);
     finds(&directory, ("lock", "ok", "a server is using"), &[], &[]).await;
     finds(&directory, ("index", "ok", "the server has it open"), &["--full"], &[]).await;
+    // An index from before the last change, for later.
+    let left = world.left().await;
+    let older = tempfile::tempdir().unwrap();
+    copy(&left.path().join("data/index"), &older.path().join("index"));
+    let world = World::over(left).await;
+    something(&world).await;
     let left = world.left().await;
     let data = left.path().join("data");
     close_to_others(&data);
@@ -113,6 +120,9 @@ async fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
     std::fs::write(data.join("index/clean"), b"of another boot, or nonsense").unwrap();
     std::fs::rename(data.join("index/sled"), data.join("index/gone")).unwrap();
     finds(&data, ("index", "warning", "does not open, or differs"), &["--full"], &[]).await;
+    copy(&older.path().join("index/sled"), &data.join("index/sled"));
+    finds(&data, ("index", "warning", "does not open, or differs"), &["--full"], &[]).await;
+    std::fs::remove_dir_all(data.join("index/sled")).unwrap();
     std::fs::rename(data.join("index/gone"), data.join("index/sled")).unwrap();
     std::fs::remove_file(data.join("index/clean")).unwrap();
     finds(&data, ("index", "warning", "not closed cleanly"), &[], &[]).await;
