@@ -4,9 +4,11 @@
 pub mod access;
 mod access_token;
 mod arrival;
+mod authorization;
 pub mod demo;
 mod deployment;
 mod event;
+mod explanation;
 mod export;
 mod first_link;
 pub mod fixture;
@@ -30,7 +32,9 @@ mod token;
 
 pub use crate::store::{Committed, Failed, Fault};
 pub use arrival::{NotNew, tenant_listed};
+pub use authorization::{Authorized, ShownOnType, authorizations};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
+pub use explanation::{Actor, NamedAs, ShownExplanation, ShownGround};
 pub use export::Exported;
 pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;

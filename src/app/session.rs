@@ -95,8 +95,7 @@ impl App {
         let snapshot = self.snapshot(&viewer).await?;
         let key = snapshot.view().caller()?.key.ok_or(UNAUTHENTICATED)?;
         let now = self.store.clock().now();
-        let lasts = key.expires_at.is_none_or(|end| end > now);
-        if !key.accepts(&presented.secret_hash, now) || !lasts {
+        if !key.accepts(&presented.secret_hash, now) || !key.lasts(now) {
             return Err(UNAUTHENTICATED);
         }
         self.store.note_use(presented.tenant, key.id);

@@ -233,6 +233,16 @@ pub trait Resource {
     fn may(&self, need: Need, view: View<'_>) -> Result<Basis, Denied>;
 }
 
+/// Whether the caller of `view` has a right on a record: what every permission, and every explanation of one, rests on.
+///
+/// # Errors
+/// See [`Resource::may`]; `Unauthenticated` when the caller no longer stands.
+pub(in crate::domain) fn permitted<T: Resource>(record: &T, need: Need, view: View<'_>) -> Result<Basis, Denied> {
+    view.caller()?;
+    record.may(Need::Read, view)?;
+    record.may(need, view)
+}
+
 /// A record nobody has asked a permission for yet.
 pub struct Guarded<'s, T> {
     view: View<'s>,
@@ -253,9 +263,7 @@ impl<'s, T: Resource> Guarded<'s, T> {
     /// # Errors
     /// See [`Resource::may`]; `Unauthenticated` when the caller no longer stands.
     pub fn authorize<A: Asks<T>>(self) -> Result<Allowed<'s, A, T>, Denied> {
-        self.view.caller()?;
-        self.record.may(Need::Read, self.view)?;
-        let basis = self.record.may(A::NEED, self.view)?;
+        let basis = permitted(&**self.record, A::NEED, self.view)?;
         Ok(Allowed { view: self.view, record: self.record, basis, action: PhantomData })
     }
 }

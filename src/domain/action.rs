@@ -7,6 +7,7 @@ use super::{
     infrastructure::Infrastructure,
     item::Item,
     policy::{AssignmentRule, Grants, Role},
+    record::Kind,
     sign_off::SignOff,
     source::SourceObject,
     template::{ItemType, Template},
@@ -73,15 +74,33 @@ pub trait Asks<T> {
 }
 
 macro_rules! actions {
-    ($($(#[$meta:meta])* $name:ident on $noun:ty, needs $need:expr;)+) => {
+    ($(#[doc = $told:literal] $name:ident on $noun:ident, needs $need:expr;)+) => {
         /// What a caller did; the same word on every floor.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Action {
-            $($(#[$meta])* $name,)+
+            $(#[doc = $told] $name,)+
         }
 
         impl Action {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The right that it needs on its noun.
+            pub const fn need(self) -> Need {
+                match self { $(Self::$name => $need,)+ }
+            }
+
+            /// The kind of record that it is done to.
+            pub const fn noun(self) -> Kind {
+                match self { $(Self::$name => Kind::$noun,)+ }
+            }
+
+            /// What it is, in a sentence.
+            pub const fn told(self) -> &'static str {
+                match self { $(Self::$name => $told,)+ }
+            }
+
             /// The action's name, as in `RequestFeedback`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
@@ -89,7 +108,7 @@ macro_rules! actions {
         }
 
         $(
-            $(#[$meta])*
+            #[doc = $told]
             #[derive(Clone, Copy, Debug)]
             pub struct $name;
 
@@ -279,6 +298,10 @@ actions! {
     SetGrants on Tenant, needs Need::Manage;
     /// Deleting the grants of a type.
     DeleteGrants on Grants, needs Need::Manage;
+    /// Reading what each person and group may do.
+    ReadAuthorizations on Tenant, needs Need::Manage;
+    /// Asking why somebody else may do something, or may not.
+    ExplainAccess on Tenant, needs Need::Manage;
     /// Reading the whole timeline of the tenant, people included.
     ReadTimeline on Tenant, needs Need::Read;
 }

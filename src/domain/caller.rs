@@ -24,6 +24,8 @@ pub struct Caller<'s> {
     pub system: Option<SystemActor>,
     /// Whether the caller presents a password, refresh token or link and is nobody yet.
     pub credential: bool,
+    /// The group, where it is asked what its members may do as such, whoever they are.
+    pub member_of: Option<GroupId>,
 }
 
 impl<'s> Caller<'s> {
@@ -40,7 +42,8 @@ impl<'s> Caller<'s> {
         if suspended && !matches!(viewer.principal(), Principal::System(_)) {
             return Err(Denied::Unauthenticated);
         }
-        let nobody = Self { user: None, impersonator: None, key: None, system: None, credential: false };
+        let nobody =
+            Self { user: None, impersonator: None, key: None, system: None, credential: false, member_of: None };
         match viewer.principal() {
             Principal::System(system) => Ok(Self { system: Some(system), ..nobody }),
             Principal::Credential => Ok(Self { credential: true, ..nobody }),
@@ -87,6 +90,17 @@ impl<'s> Caller<'s> {
         session.principal() == principal
             && active(session.user).is_some()
             && session.impersonator.is_none_or(impersonated)
+    }
+
+    /// Whoever is in a group and nothing else: nobody asks anything as this.
+    pub(in crate::domain) const fn member_of(group: GroupId) -> Self {
+        let member_of = Some(group);
+        Self { user: None, impersonator: None, key: None, system: None, credential: false, member_of }
+    }
+
+    /// Whether it is somebody with an account, or a key with the rights of one.
+    pub const fn has_account(&self) -> bool {
+        self.user.is_some() || self.member_of.is_some()
     }
 
     /// Checks that a person reviews or confirms for herself.
@@ -160,6 +174,9 @@ impl<'s> Caller<'s> {
 
     /// Whether the person whose rights the caller has is, or is in, `person`.
     pub fn is(&self, state: &State, person: Person) -> bool {
+        if let (Some(own), Person::Group(group)) = (self.member_of, person) {
+            return state.lies_in(own, group);
+        }
         let Some(user) = self.user_id() else { return false };
         match person {
             Person::User(other) => other == user,

@@ -124,6 +124,11 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    /// Whether it has not ended by itself at this moment.
+    pub fn lasts(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
+    }
+
     /// Whether a secret with this hash is good at this moment.
     pub fn accepts(&self, presented: &[u8; 32], now: Timestamp) -> bool {
         let old = self.previous.as_ref();

@@ -83,11 +83,21 @@ pub enum InfrastructureGrant {
 impl Infrastructure {
     /// Whether the caller has a grant on it.
     pub(in crate::domain) fn grants(&self, state: &State, caller: &Caller<'_>, grant: InfrastructureGrant) -> bool {
-        let implied = |granted: &BTreeSet<InfrastructureGrant>| granted.iter().any(|granted| *granted >= grant);
-        let mine = self.grants.iter().filter(|(group, _)| caller.is_in(state, **group));
         // A deployer's key works on every infrastructure that it is told of.
         let key = grant < InfrastructureGrant::Administer && caller.has_scope(Scope::Deploy);
-        caller.manages() || key || mine.into_iter().any(|(_, granted)| implied(granted))
+        caller.manages() || key || self.granting(state, caller, grant).next().is_some()
+    }
+
+    /// The groups of the caller that have a grant on it.
+    pub(in crate::domain) fn granting(
+        &self,
+        state: &State,
+        caller: &Caller<'_>,
+        grant: InfrastructureGrant,
+    ) -> impl Iterator<Item = GroupId> {
+        let implied = move |granted: &BTreeSet<InfrastructureGrant>| granted.iter().any(|granted| *granted >= grant);
+        let granting = self.grants.iter().filter(move |(_, granted)| implied(granted)).map(|(group, _)| *group);
+        granting.filter(move |group| caller.is_in(state, *group))
     }
 
     /// Whether the caller has a grant on any infrastructure.

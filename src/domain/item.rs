@@ -20,7 +20,7 @@ use super::{
 };
 pub use deletion::{DeletionMode, DeletionPreview};
 pub use rules::{NewItem, Save, StepMove};
-pub(in crate::domain) use rules::{Origin, changed_fields, create, step_event, usable_template};
+pub(in crate::domain) use rules::{Origin, changed_fields, create, gives_roles, step_event, usable_template};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -134,7 +134,11 @@ impl Resource for Item {
             | Need::AdministerInfrastructure
             | Need::SelfOrAdminister => false,
         };
-        let basis = if view.caller()?.manages() { Basis::Standing } else { Basis::Roles };
+        let basis = match rights.may_read() {
+            _ if view.caller()?.manages() => Basis::Standing,
+            true => Basis::Roles,
+            false => Basis::Scope,
+        };
         if granted { Ok(basis) } else { Err(Denied::Forbidden(need.right())) }
     }
 }

@@ -2,10 +2,14 @@
 //! Never knows a role by name: Standard's roles are data like any other.
 
 pub(in crate::domain) mod consistency;
+mod explanation;
+mod matrix;
 mod rights;
 mod rules;
 
-pub use rights::{Gained, Holder, Rights, Via, audits, roles_on};
+pub use explanation::{Asked, Explanation, Ground, Why};
+pub use matrix::OnType;
+pub use rights::{Gained, Holder, Right, Rights, Via, audits, roles_on};
 pub use rules::{GrantsChange, NewRole, NewRule, RoleChange, RuleChange};
 
 use super::{
@@ -120,6 +124,20 @@ pub enum Permission {
     FieldWrite,
     /// Changing who gains roles by a field.
     Assign,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 8] = [
+        Self::Admin,
+        Self::Create,
+        Self::Read,
+        Self::Write,
+        Self::Delete,
+        Self::FieldRead,
+        Self::FieldWrite,
+        Self::Assign,
+    ];
 }
 
 /// What one role, or everyone, may do.

@@ -12,6 +12,7 @@ use super::{
     text::{FeedbackGroupKey, FieldKey, StepKey, Text},
     time::Timestamp,
 };
+pub(in crate::domain) use members::part_in;
 pub use members::{approvers, members};
 pub use rules::{Notify, RequestedFeedback, Verdict, Warning, Whom};
 use serde::{Deserialize, Serialize};

@@ -271,13 +271,18 @@ impl Resource for SourceObject {
         let may_read_item = item.map(|item| view.rights(item)).transpose()?.is_some_and(|rights| rights.may_read());
         let deploys = Infrastructure::any_granted(state, &caller, InfrastructureGrant::Deploy);
         let deployable = self.kind.is_deployable() && deploys;
-        let reads = may_read_item || (item.is_none() && governs) || deployable || caller.manages();
-        if !reads {
+        let reads = if caller.manages() {
+            Basis::Standing
+        } else if may_read_item || (item.is_none() && governs) {
+            Basis::Roles
+        } else if deployable {
+            Basis::Grant
+        } else {
             return Err(Denied::NotFound);
-        }
+        };
         match need {
-            Need::Read => Ok(Basis::Roles),
-            Need::Govern if governs => Ok(Basis::Roles),
+            Need::Read => Ok(reads),
+            Need::Govern if governs => Ok(if caller.manages() { Basis::Standing } else { Basis::Roles }),
             Need::Deploy if deploys => Ok(Basis::Grant),
             Need::Govern
             | Need::Deploy

@@ -125,7 +125,10 @@ impl Resource for Tenant {
             | Need::AdministerInfrastructure
             | Need::SelfOrAdminister => false,
         };
-        if granted { Ok(Basis::Standing) } else { Err(Denied::Forbidden(need.right())) }
+        let by_role = matches!(need, Need::Create(_)) && !caller.manages();
+        let by_scope = if need == Need::Sync { Basis::Scope } else { Basis::Standing };
+        let basis = if by_role { Basis::Roles } else { by_scope };
+        if granted { Ok(basis) } else { Err(Denied::Forbidden(need.right())) }
     }
 }
 

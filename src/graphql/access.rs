@@ -1,7 +1,9 @@
 //! Roles, the rules that give them, and what they grant, as those who manage read them.
 //! Never decides who may do what, and never shows an item, person or key that the reader may not see.
 
+pub(super) mod explanation;
 mod input;
+pub(super) mod matrix;
 pub(super) mod mutation;
 
 use super::{

@@ -206,6 +206,12 @@ pub(super) use payload;
 /// A connection type with its edge, over rows of one noun.
 macro_rules! connection {
     ($(#[$meta:meta])* $connection:ident, $edge:ident of $node:ident($record:ty)) => {
+        $crate::graphql::call::connection! {
+            $(#[$meta])*
+            $connection, $edge of $node from $crate::app::Seen<$record>
+        }
+    };
+    ($(#[$meta:meta])* $connection:ident, $edge:ident of $node:ident from $row:ty) => {
         $(#[$meta])*
         #[derive(async_graphql::SimpleObject)]
         pub(in crate::graphql) struct $connection {
@@ -228,8 +234,8 @@ macro_rules! connection {
             node: $node,
         }
 
-        impl From<$crate::app::Page<$crate::app::Seen<$record>>> for $connection {
-            fn from(page: $crate::app::Page<$crate::app::Seen<$record>>) -> Self {
+        impl From<$crate::app::Page<$row>> for $connection {
+            fn from(page: $crate::app::Page<$row>) -> Self {
                 let page_info = $crate::graphql::page::PageInfo::of(&page);
                 let total_count = $crate::graphql::page::TotalCount::of(page.total);
                 let nodes = page.rows.iter().map(|(_, row)| $node(row.clone())).collect();

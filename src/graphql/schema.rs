@@ -2,7 +2,7 @@
 //! Never executes for a caller whose credential was not verified by `app`.
 
 use super::{
-    access::{AccessQuery, mutation::AccessMutation},
+    access::{AccessQuery, explanation::ExplanationQuery, matrix::MatrixQuery, mutation::AccessMutation},
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     deployment::DeploymentMutation,
@@ -45,6 +45,8 @@ pub(super) struct Query(
     SignOffQuery,
     IdentityQuery,
     AccessQuery,
+    ExplanationQuery,
+    MatrixQuery,
     ApiKeyQuery,
     TenantQuery,
     TimelineQuery,

@@ -3,6 +3,7 @@
 
 use super::{
     client::{Answer, Caller},
+    explanation::{came_true, foretold},
     golden,
     introspection::{Introspection, Root, innermost, list, text, written},
     situation::{Asked, Names, Stage, filled, mutations, queries, situate, subscriptions},
@@ -42,6 +43,10 @@ const CALLERS: [(&str, Casting); 17] = [
     ("governance manager (gm)", |world| world.acme("gm")),
     ("administrator (admin)", |world| world.admin()),
 ];
+
+/// Those who are nobody at Acme.
+const FOREIGN: [&str; 5] =
+    ["anonymous", "other tenant's admin", "other tenant's manager", "other tenant's node's key", "platform operator"];
 
 /// How many worlds run at once.
 const WORLDS: usize = 4;
@@ -216,15 +221,25 @@ async fn changed(schema: &Introspection, n: usize, row: Asked, proof: &Proof) ->
     let world = World::new().await;
     let mut situations = 1;
     let mut names = situate(&world, "acme", row.stage, situations).await;
-    let mut outcomes = vec![];
-    for (column, (_, caller)) in CALLERS.iter().enumerate() {
+    let (mut outcomes, mut untrue) = (vec![], vec![]);
+    for (column, (kind, caller)) in CALLERS.iter().enumerate() {
         let caller = caller(&world);
         let input =
             if row.arguments.is_null() { json!({}) } else { json!({ "input": filled(&row.arguments, &names) }) };
         let document = question(schema, Root::Mutation, row.field, &input);
+        // Whoever is somebody at Acme is told beforehand: every cell of the matrix is a cell of `explainAccess`.
+        // What a role says is the one thing that a manager may be refused by what he writes.
+        let explained = if !FOREIGN.contains(kind) && row.about != "that audits" {
+            foretold(&world, schema, &caller, row.field, &input["input"]).await
+        } else {
+            None
+        };
         let mut ways = WAYS;
         ways.rotate_left((n + column) % WAYS.len());
         let first = proof.ask(&caller, &ways[..1], &document, &input, row.field).await;
+        if !explained.is_none_or(|foretold| came_true(foretold, &first)) {
+            untrue.push(format!("{kind} was told {explained:?} of {}: {first}", heading(&row)));
+        }
         let is_refused = !first.starts_with("ok");
         if is_refused {
             let others = proof.ask(&caller, &ways[1..], &document, &input, row.field).await;
@@ -236,6 +251,7 @@ async fn changed(schema: &Introspection, n: usize, row: Asked, proof: &Proof) ->
         outcomes.push(first);
     }
     world.end().await;
+    assert!(untrue.is_empty(), "explainAccess and the API differ:\n  {}", untrue.join("\n  "));
     (heading(&row), outcomes)
 }
 

@@ -22,6 +22,7 @@ mod dictionary;
 mod doctor;
 mod erasure;
 mod event;
+mod explanation;
 mod fixture;
 mod formats;
 mod founding;

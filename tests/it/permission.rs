@@ -7,7 +7,7 @@ use super::{
 };
 use serde_json::{Value, json};
 
-async fn does(caller: &Caller, name: &str, input: Value, shown: &str) -> Answer {
+pub async fn does(caller: &Caller, name: &str, input: Value, shown: &str) -> Answer {
     let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
     let query = format!(
         "mutation($input: {kind}!) {{ {name}(input: $input) {{ {shown} userErrors {{ code message path }} cursor }} }}"
@@ -15,7 +15,7 @@ async fn does(caller: &Caller, name: &str, input: Value, shown: &str) -> Answer 
     caller.ask(&query, json!({ "input": input })).await
 }
 
-async fn role(caller: &Caller, slug: &str) -> Value {
+pub async fn role(caller: &Caller, slug: &str) -> Value {
     let roles = caller.ask("{ roles(first: 100) { nodes { id slug revision audits } } }", json!({})).await;
     let roles = roles.at("/roles/nodes");
     let found = roles.as_array().unwrap().iter().find(|role| role["slug"] == slug).cloned();
@@ -28,7 +28,7 @@ const GRANTS: &str = "{ grants(first: 100) { nodes { id itemType revision inheri
 
 /// Lets `eve` read one project, by a role that nobody else has and a rule on that project alone; `fields` are the
 /// fields that she reads differently. Answers the rule's id and how the grants stand.
-async fn lets_eve_read(world: &World, names: &Names, exceptions: Value) -> (Value, Value) {
+pub async fn lets_eve_read(world: &World, names: &Names, exceptions: Value) -> (Value, Value) {
     let gm = world.acme("gm");
     let made = does(&gm, "createRole", json!({ "slug": "guest", "name": "Guest" }), "role { id }").await;
     let guest = made.at("/createRole/role/id");

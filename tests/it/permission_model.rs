@@ -8,8 +8,8 @@ use crate::{
 use countersign::domain::{
     access::View,
     action::{
-        CreateAssignmentRule, CreateBusinessInitiative, CreateGovernedProject, DeleteAssignmentRule, DeleteGrants,
-        DeleteItem, ReadItem, SetGrants, StartStep, UpdateAssignmentRule, UpdateGroup, UpdateItem,
+        Action, CreateAssignmentRule, CreateBusinessInitiative, CreateGovernedProject, DeleteAssignmentRule,
+        DeleteGrants, DeleteItem, ReadItem, SetGrants, StartStep, UpdateAssignmentRule, UpdateGroup, UpdateItem,
     },
     field::{FieldChange, FieldValue, Person},
     governance::Govern,
@@ -18,7 +18,7 @@ use countersign::domain::{
     item::{DeletionMode, Item, NewItem},
     lookup::Ages,
     policy::{
-        AssignmentRule, Criterion, FieldException, Grants, GrantsChange, NewRule, Permission, Permissions, Role,
+        Asked, AssignmentRule, Criterion, FieldException, Grants, GrantsChange, NewRule, Permission, Permissions, Role,
         RuleActor, RuleChange, RuleScope,
     },
     source::SourceKind,
@@ -232,6 +232,31 @@ fn answered(view: View<'_>, id: ItemId) -> String {
     }
     for name in FIELDS.iter().filter(|name| rights.may_read_field(&key(name))) {
         said.push_str(&format!(" {name}"));
+    }
+    said
+}
+
+/// The same as `answered`, as an administrator has it explained: of fields, those that the template has.
+fn explained(desk: &Desk, handle: &str, item: &Item, expected: &str) -> String {
+    let actor = desk.viewer(handle);
+    let may = |action: Action, field: Option<FieldKey>| {
+        let asked = Asked { action, object: Some(item.id.uuid()), field: field.as_ref() };
+        desk.look("admin", |view| view.explain(&actor, asked).map(|explained| explained.allowed()))
+    };
+    if !may(Action::ReadItem, None).unwrap() {
+        return "nothing".to_owned();
+    }
+    let mut said = String::from("read");
+    for (action, word) in [(Action::UpdateItem, " write"), (Action::DeleteItem, " delete")] {
+        if may(action, None).unwrap() {
+            said.push_str(word);
+        }
+    }
+    for name in FIELDS {
+        // A field that the template does not have cannot be asked about.
+        if may(Action::ReadItem, Some(key(name))).unwrap_or(expected.contains(name)) {
+            said.push_str(&format!(" {name}"));
+        }
     }
     said
 }
@@ -455,6 +480,15 @@ fn look(desk: &Desk, model: &Model, dice: &mut Dice) -> usize {
         (answered(view, item.id), listed, creates)
     });
     assert_eq!(one, expected, "{handle} on {:?} {}", item.item_type, item.name);
+    // Nobody asks for ASSIGN alone.
+    let shown = expected.replace(" assign", "");
+    assert_eq!(
+        explained(desk, handle, &item, &expected),
+        shown,
+        "{handle} on {:?} {}, explained",
+        item.item_type,
+        item.name
+    );
     let there = model.items.iter().filter(|other| other.item_type == item.item_type);
     let readable: BTreeSet<_> =
         there.filter(|other| model.answer(user, other) != "nothing").map(|item| item.id).collect();

@@ -338,6 +338,16 @@ pub fn queries() -> Vec<Asked> {
         of("timeline", json!({ "first": 100, "itemId": "$bundle" })),
     ];
     all.push(of("events", json!({ "first": 100, "after": "$before" })));
+    let explain = |action, object| json!({ "action": action, "objectId": object });
+    all.extend([
+        about("explainAccess", "oneself, to a project", explain("READ_ITEM", "$project")),
+        about("explainAccess", "oneself, to the inbox", explain("GOVERN_SOURCE_OBJECT", "$waiting")),
+        about(
+            "explainAccess",
+            "somebody else",
+            json!({ "actorId": "$bea", "action": "READ_ITEM", "objectId": "$project" }),
+        ),
+    ]);
     for list in [
         "governedProjects",
         "businessInitiatives",
@@ -353,6 +363,7 @@ pub fn queries() -> Vec<Asked> {
         "roles",
         "assignmentRules",
         "grants",
+        "authorizationMatrix",
         "tenants",
     ] {
         all.push(of(list, whole.clone()));

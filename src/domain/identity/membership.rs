@@ -29,8 +29,18 @@ impl State {
 
     /// Every group that a user is in.
     pub(in crate::domain) fn groups_of(&self, user: UserId) -> BTreeSet<GroupId> {
+        self.above(self.listed_in(user))
+    }
+
+    /// Whether a group is another one, or lies in it at any depth.
+    pub(in crate::domain) fn lies_in(&self, group: GroupId, other: GroupId) -> bool {
+        self.above(std::iter::once(group)).contains(&other)
+    }
+
+    /// Some groups, and every group that one of them lies in.
+    fn above(&self, groups: impl Iterator<Item = GroupId>) -> BTreeSet<GroupId> {
         let mut found = BTreeSet::new();
-        let mut open: Vec<_> = self.listed_in(user).collect();
+        let mut open: Vec<_> = groups.collect();
         while let Some(group) = open.pop() {
             if found.insert(group) {
                 open.extend(self.groups_above(group));

@@ -14,8 +14,8 @@ use crate::domain::{
     policy::Rights,
     refusal::Refusal,
     sign_off::{SignOff, Stage},
-    state::{Change, Draft},
-    template::{FieldShape, ItemType, Template, TemplateStatus},
+    state::{Change, Draft, State},
+    template::{FieldDefinition, FieldShape, ItemType, Template, TemplateStatus},
     tenant::Tenant,
     text::{Name, StepKey},
     time::Timestamp,
@@ -187,6 +187,14 @@ impl Allowed<'_, CreateBusinessInitiative, Tenant> {
     }
 }
 
+/// Whether roles follow from a field: changing it needs ASSIGN as well.
+pub(in crate::domain) fn gives_roles(state: &State, item_type: ItemType, definition: &FieldDefinition) -> bool {
+    let inherited = state.grants(item_type).is_some_and(|grants| {
+        matches!(definition.shape, FieldShape::Reference(_)) && grants.inherits_fields.contains(&definition.key)
+    });
+    definition.assigns_roles || inherited
+}
+
 /// The fields after `changes`, each of which the caller must be allowed to make.
 ///
 /// # Errors
@@ -212,10 +220,7 @@ pub(in crate::domain) fn changed_fields(
         if !rights.writes_field(&definition.key) {
             return Err(Denied::Forbidden("FIELD_WRITE").into());
         }
-        let inherited = view.state().grants(template.item_type).is_some_and(|grants| {
-            matches!(definition.shape, FieldShape::Reference(_)) && grants.inherits_fields.contains(&definition.key)
-        });
-        if (definition.assigns_roles || inherited) && !rights.may_assign() {
+        if gives_roles(view.state(), template.item_type, definition) && !rights.may_assign() {
             return Err(Denied::Forbidden("ASSIGN").into());
         }
     }

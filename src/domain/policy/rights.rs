@@ -20,8 +20,20 @@ use std::{collections::BTreeSet, sync::Arc};
 /// What one caller may do on one item: the union of what everyone and each of her roles may.
 pub struct Rights<'s> {
     all: bool,
-    audits: bool,
+    /// Her roles that read everything.
+    auditing: BTreeSet<RoleId>,
     granted: Vec<(Holder, &'s Permissions)>,
+}
+
+/// One thing that may be granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// A permission on items.
+    On(Permission),
+    /// The field part of seeing a field.
+    ReadField(FieldKey),
+    /// The field part of changing a field.
+    WriteField(FieldKey),
 }
 
 /// Whom a permission was granted.
@@ -38,6 +50,8 @@ pub enum Holder {
 pub struct Gained<'s> {
     /// The rule that gives the role.
     pub rule: &'s Arc<AssignmentRule>,
+    /// As what the rule names her.
+    pub actor: &'s RuleActor,
     /// Where the rule holds, seen from the item that was asked about.
     pub via: Via,
 }
@@ -82,23 +96,44 @@ impl<'s> Rights<'s> {
     fn of_roles(state: &'s State, caller: &Caller<'_>, item_type: ItemType, roles: &BTreeSet<RoleId>) -> Self {
         let mut granted = vec![];
         if let Some(grants) = state.grants(item_type)
-            && (caller.user.is_some() || caller.key.is_some())
+            && (caller.has_account() || caller.key.is_some())
         {
             // "Everyone" means everyone with an account: a node's key has its scopes and its own rules only.
-            granted.extend(caller.user.map(|_| (Holder::Everyone, &grants.everyone)));
+            granted.extend(caller.has_account().then_some((Holder::Everyone, &grants.everyone)));
             granted.extend(roles.iter().filter_map(|role| Some((Holder::Role(*role), grants.roles.get(role)?))));
         }
-        let audits = roles.iter().any(|role| state.role(*role).is_some_and(|role| role.audits));
-        Self { all: caller.manages(), audits, granted }
+        let audits = |role: &&RoleId| state.role(**role).is_some_and(|role| role.audits);
+        Self { all: caller.manages(), auditing: roles.iter().filter(audits).copied().collect(), granted }
+    }
+
+    fn audits(&self) -> bool {
+        !self.auditing.is_empty()
     }
 
     fn has(&self, permission: Permission) -> bool {
         self.all || self.granted.iter().any(|(_, permissions)| permissions.has(permission))
     }
 
-    /// Whom the permission was granted of those that the caller is; nobody where her standing gives it, or nothing.
-    pub fn holders(&self, permission: Permission) -> impl Iterator<Item = Holder> {
-        self.granted.iter().filter(move |(_, permissions)| permissions.has(permission)).map(|(holder, _)| *holder)
+    /// Whether the caller has a right by a grant or her standing.
+    pub fn has_right(&self, right: &Right) -> bool {
+        match right {
+            Right::On(Permission::Read) => self.may_read(),
+            Right::On(permission) => self.has(*permission),
+            Right::ReadField(key) => self.reads_field(key),
+            Right::WriteField(key) => self.writes_field(key),
+        }
+    }
+
+    /// Who of those that the caller is has a right; nobody where her standing gives it, or nothing.
+    pub fn holders(&self, right: &Right) -> BTreeSet<Holder> {
+        let gives = |permissions: &Permissions| match right {
+            Right::On(permission) => permissions.has(*permission),
+            Right::ReadField(key) => permissions.reads_field(key),
+            Right::WriteField(key) => permissions.writes_field(key),
+        };
+        let granted = self.granted.iter().filter(|(_, permissions)| gives(permissions)).map(|(holder, _)| *holder);
+        let reads = matches!(right, Right::On(Permission::Read) | Right::ReadField(_));
+        granted.chain(self.auditing.iter().filter(|_| reads).map(|role| Holder::Role(*role))).collect()
     }
 
     /// Whether the caller has a permission by a grant or her standing.
@@ -108,7 +143,7 @@ impl<'s> Rights<'s> {
 
     /// Whether the item may be seen.
     pub fn may_read(&self) -> bool {
-        self.audits || self.has(Permission::Read)
+        self.audits() || self.has(Permission::Read)
     }
 
     /// Whether the item may be changed.
@@ -138,7 +173,7 @@ impl<'s> Rights<'s> {
 
     /// Whether the field part of seeing a field is granted: the item part is READ, or CREATE for a new one.
     pub(in crate::domain) fn reads_field(&self, key: &FieldKey) -> bool {
-        self.all || self.audits || self.granted.iter().any(|(_, permissions)| permissions.reads_field(key))
+        self.all || self.audits() || self.granted.iter().any(|(_, permissions)| permissions.reads_field(key))
     }
 
     /// Whether the field part of changing a field is granted: the item part is WRITE, or CREATE for a new one.
@@ -168,10 +203,10 @@ pub(in crate::domain) fn each_role<'s>(
 ) {
     let on_item = [RuleScope::Type(item.item_type), RuleScope::Item(item.id)];
     for rule in on_item.into_iter().flat_map(|scope| state.rules_of(scope)) {
-        if rule.actors.iter().any(|actor| is_actor(state, caller, actor, Some(item)))
+        if let Some(actor) = rule.actors.iter().find(|actor| is_actor(state, caller, actor, Some(item)))
             && rule.criteria.iter().all(|criterion| holds(criterion, item))
         {
-            found(Gained { rule, via });
+            found(Gained { rule, actor, via });
         }
     }
     let Some(grants) = state.grants(item.item_type) else { return };
@@ -198,8 +233,10 @@ fn each_role_on_type<'s>(
     found: &mut dyn FnMut(Gained<'s>),
 ) {
     for rule in state.rules_of(RuleScope::Type(item_type)) {
-        if rule.criteria.is_empty() && rule.actors.iter().any(|actor| is_actor(state, caller, actor, None)) {
-            found(Gained { rule, via });
+        if rule.criteria.is_empty()
+            && let Some(actor) = rule.actors.iter().find(|actor| is_actor(state, caller, actor, None))
+        {
+            found(Gained { rule, actor, via });
         }
     }
 }
@@ -233,7 +270,7 @@ pub fn audits(state: &State, caller: &Caller<'_>) -> bool {
     audits
 }
 
-fn is_actor(state: &State, caller: &Caller<'_>, actor: &RuleActor, item: Option<&Item>) -> bool {
+pub(super) fn is_actor(state: &State, caller: &Caller<'_>, actor: &RuleActor, item: Option<&Item>) -> bool {
     match actor {
         RuleActor::User(user) => caller.user_id() == Some(*user),
         RuleActor::Group(group) => caller.is_in(state, *group),

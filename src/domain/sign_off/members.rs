@@ -3,13 +3,14 @@
 
 use super::{MembershipBasis, SignOff};
 use crate::domain::{
+    action::Action,
     caller::Caller,
     field::{FieldValue, Person},
     id::UserId,
     item::Item,
     policy::roles_on,
     state::State,
-    template::Membership,
+    template::{FeedbackGroup, Membership},
     text::FieldKey,
 };
 use crate::limits::INHERITANCE_LEVELS_MAX;
@@ -24,7 +25,14 @@ pub fn members(state: &State, item: &Item, membership: &Membership) -> Vec<UserI
     let mut users = state.active_users(named.chain(groups).chain(own).chain(of_project));
     if !membership.roles.is_empty() {
         let with_role = state.tables.users.values().filter(|user| {
-            let caller = Caller { user: Some(user), impersonator: None, key: None, system: None, credential: false };
+            let caller = Caller {
+                user: Some(user),
+                impersonator: None,
+                key: None,
+                system: None,
+                credential: false,
+                member_of: None,
+            };
             user.active && has_role(state, &caller, item, membership)
         });
         users.extend(with_role.map(|user| user.id));
@@ -66,6 +74,29 @@ pub(super) fn basis(
     }
     let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
     membership.roles.iter().find(|role| roles.contains(role)).map(|role| MembershipBasis::Role(*role))
+}
+
+/// On what ground somebody takes part in a review by an action for members, as the rules of that action ask; none where
+/// she does not. A writer abandons and resumes by her rights, without a membership.
+pub(in crate::domain) fn part_in(
+    state: &State,
+    caller: &Caller<'_>,
+    sign_off: &SignOff,
+    action: Action,
+) -> Option<MembershipBasis> {
+    let item = state.item(sign_off.item)?;
+    caller.must_be_in_person().ok()?;
+    let configuration = &sign_off.configuration;
+    let given = sign_off.stage.round().map(|round| round.feedback.as_slice()).unwrap_or_default();
+    let own = |group: &&FeedbackGroup| {
+        given.iter().any(|feedback| Some(feedback.author) == caller.person() && feedback.group == group.key)
+    };
+    let changes = matches!(action, Action::EditFeedback | Action::DeleteFeedback);
+    if changes || action == Action::SubmitFeedback {
+        let mut groups = configuration.feedback_groups.iter().filter(|group| !changes || own(group));
+        return groups.find_map(|group| basis(state, caller, item, &group.members));
+    }
+    basis(state, caller, item, &configuration.approvers)
 }
 
 fn has_role(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> bool {
