@@ -144,8 +144,38 @@ async fn many_people_are_changed_and_deleted_each_with_a_result_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_people_are_entered_each_with_a_result_of_her_own() {
+    let world = World::new().await;
+    let new = |name: &str, email: &str| json!({ "name": name, "email": email });
+    let all = json!({ "users": [
+        new("Zoe", "zoe@acme.example"),
+        new("Another Bea", "bea@acme.example"),
+        new("Nowhere", "no address"),
+        new("Zoe", "ZOE@acme.example"),
+        { "name": "Gus", "email": "gus@acme.example", "standing": "GOVERNANCE_MANAGER" },
+    ] });
+    let expected = ["ok", "ALREADY_EXISTS", "EMAIL_NOT_ALLOWED", "ok", "ok"];
+    let entered = did(&world.admin(), "createUsers", all.clone(), ROWS).await;
+    assert_eq!(rows(&entered, "createUsers"), expected);
+    // Again, as after a lost answer: the same people, and nobody twice.
+    let position = world.position("acme").await;
+    let again = did(&world.admin(), "createUsers", all.clone(), ROWS).await;
+    assert_eq!(again.at("/createUsers/results"), entered.at("/createUsers/results"));
+    assert_eq!(world.position("acme").await, position);
+    did(&world.ann(), "createUsers", all, ROWS).await.refused("FORBIDDEN");
+    let unnamed = json!({ "users": [new("Zed", "zed@acme.example"), new("", "nobody@acme.example")] });
+    assert_ne!(did(&world.admin(), "createUsers", unnamed, ROWS).await.code(), "ok");
+    let people = world.admin().ask("{ users(first: 100) { nodes { email standing } } }", json!({})).await;
+    let people = people.at("/users/nodes").to_string();
+    assert!(people.contains(r#""gus@acme.example","standing":"GOVERNANCE_MANAGER""#) && !people.contains("zed@"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_many_people_at_once_are_refused_as_a_whole() {
     let world = World::new().await;
+    let new = json!({ "name": "Zoe", "email": "zoe@acme.example" });
+    did(&world.admin(), "createUsers", json!({ "users": vec![new; 101] }), ROWS).await.refused("TOO_MANY_ROWS");
     let users = vec![world.user("bea").await; 101];
     did(&world.admin(), "deleteUsers", json!({ "users": users }), ROWS).await.refused("TOO_MANY_ROWS");
     world.bea().ask("{ viewer { user { name } } }", json!({})).await.done();

@@ -508,6 +508,7 @@ fn identities() -> Vec<Asked> {
         people("createPasswordLink", json!({ "userId": "$user" })),
         people("createUser", json!({ "name": "Made {n}", "email": "made{n}@acme.example" })),
         people("updateUser", json!({ "userId": "$user", "expectedRevision": "$userRevision", "name": "Renamed" })),
+        people("createUsers", json!({ "users": [{ "name": "Made {n}", "email": "made{n}@acme.example" }] })),
         people(
             "updateUsers",
             json!({ "users": [{ "userId": "$user", "expectedRevision": "$userRevision", "name": "Renamed" }] }),

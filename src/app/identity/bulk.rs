@@ -1,4 +1,4 @@
-//! Changing and deleting several people in one command, each row with a result of its own.
+//! Entering, changing and deleting several people in one command, each row with a result of its own.
 //! Never stops at a row that is refused, and finds a row that is done already done.
 
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
         access::{Denied, View},
         action::UpdateUsers,
         id::UserId,
-        identity::{User, UserChange},
+        identity::{NewUser, User, UserChange},
         receipt::Outcome,
         refusal::Refusal,
     },
@@ -19,8 +19,8 @@ use uuid::Uuid;
 /// What became of one row.
 #[derive(Clone, Debug)]
 pub struct UserRow {
-    /// Whom the row names.
-    pub user: UserId,
+    /// Whom the row names; none for a new person.
+    pub user: Option<UserId>,
     /// The person as she is then, or what refused the row.
     pub result: Result<Arc<User>, Refusal>,
 }
@@ -41,27 +41,45 @@ impl Outcome for UserRows {
 }
 
 /// Decides each row, and words what refuses it; what is no refusal of a row ends the batch.
-fn each<R>(
+fn each<N: Copy + Into<Option<UserId>>, R>(
     turn: &mut Turn<'_>,
-    rows: Vec<(UserId, R)>,
-    decide: impl Fn(&mut Turn<'_>, UserId, R) -> Result<Arc<User>, Failed>,
+    rows: Vec<(N, R)>,
+    decide: impl Fn(&mut Turn<'_>, N, R) -> Result<Arc<User>, Failed>,
 ) -> Result<UserRows, Failed> {
     turn.view().tenant()?.authorize::<UpdateUsers>()?.rows_must_fit(rows.len())?;
-    let rows = rows.into_iter().enumerate().map(|(n, (user, row))| {
+    let rows = rows.into_iter().enumerate().map(|(n, (named, row))| {
         let path = format!("users.{n}");
-        let result = match decide(turn, user, row) {
+        let result = match decide(turn, named, row) {
             Ok(user) => Ok(user),
             Err(Failed::Refused(refusal)) => Err(refusal),
             Err(Failed::Denied(Denied::NotFound)) => Err(Refusal::PersonUnknown { path }),
             Err(Failed::Denied(Denied::Forbidden(right))) => Err(Refusal::RowForbidden { path, right }),
             Err(other) => return Err(other),
         };
-        Ok(UserRow { user, result })
+        Ok(UserRow { user: named.into(), result })
     });
     Ok(UserRows(rows.collect::<Result<_, _>>()?))
 }
 
 impl App {
+    /// Enters several people. Whoever is there already under her address, as asked, is answered as she is.
+    ///
+    /// # Errors
+    /// `TOO_MANY_ROWS`, `Forbidden`; a refused row is answered in its place.
+    pub async fn create_users(&self, call: &Call, rows: Vec<NewUser>) -> Result<Committed<UserRows>, Failed> {
+        let rows = rows.into_iter().map(|new| (None::<UserId>, new)).collect();
+        self.write(call, move |turn| {
+            each(turn, rows, |turn, _, new| {
+                let tenant = turn.view().tenant()?.authorize()?;
+                if let Some(known) = tenant.user_as_asked(&new) {
+                    return Ok(Arc::clone(known));
+                }
+                turn.stage(tenant.create_user(new, turn.ids(), turn.now())?)
+            })
+        })
+        .await
+    }
+
     /// Changes several people. A row that finds its person as asked is done, whatever revision it names.
     ///
     /// # Errors

@@ -84,7 +84,13 @@ impl<A, T> Allowed<'_, A, T> {
     }
 }
 
-impl Allowed<'_, CreateUser, Tenant> {
+impl<'s> Allowed<'s, CreateUser, Tenant> {
+    /// The person who is there already as she would be entered: entering her again would be refused for nothing.
+    pub fn user_as_asked(&self, new: &NewUser) -> Option<&'s Arc<User>> {
+        let known = self.state().user_by_email(&normal_email(&new.email))?;
+        (known.active && known.name == new.name && known.standing == new.standing).then_some(known)
+    }
+
     /// Enters a person, who cannot sign in until she has set a password with a link.
     ///
     /// # Errors

@@ -1,10 +1,14 @@
-//! Changing and deleting several people at once, and acting as one.
+//! Entering, changing and deleting several people at once, and acting as one.
 //! Never stops at a row that is refused: each row is answered in its place.
 
 use super::{Standing, User};
 use crate::{
     app::{Committed, Seen, identity::UserRows},
-    domain::{identity::UserChange, record::Kind, text::Name},
+    domain::{
+        identity::{NewUser, UserChange},
+        record::Kind,
+        text::Name,
+    },
     graphql::{
         call::{Payload, app, mutate, viewer, worded},
         error::UserError,
@@ -13,6 +17,27 @@ use crate::{
     },
 };
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+
+/// One of several new people.
+#[derive(InputObject)]
+pub(in crate::graphql) struct NewUserRowInput {
+    /// What people call her.
+    name: String,
+    /// Her address; one user of the organisation has it.
+    email: String,
+    /// What she may do beyond her roles.
+    #[graphql(default_with = "Standing::Member")]
+    standing: Standing,
+}
+
+/// Several people who are entered.
+#[derive(InputObject)]
+pub(in crate::graphql) struct CreateUsersInput {
+    /// The people, at most 100.
+    users: Vec<NewUserRowInput>,
+    /// Whoever is there already as asked is answered as she is, so that repeating is harmless with and without a key.
+    idempotency_key: Option<String>,
+}
 
 /// What changes of one of several people; what is not named stays.
 #[derive(InputObject)]
@@ -57,8 +82,8 @@ pub(in crate::graphql) struct ImpersonateInput {
 /// What became of one row.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct UserResult {
-    /// Whom the row names.
-    user_id: ID,
+    /// Whom the row names; null for a new person.
+    user_id: Option<ID>,
     /// The person as she is now; null when the row was refused.
     user: Option<User>,
     /// The rules that the row breaks; empty when it was done.
@@ -86,7 +111,8 @@ impl Payload for UsersPayload {
                 Ok(user) => (Seen::find(&snapshot, user.id).ok().map(User), vec![]),
                 Err(refusal) => (None, vec![UserError::from(&refusal)]),
             };
-            UserResult { user_id: global(Kind::User, row.user.uuid()), user, user_errors }
+            let user_id = row.user.map(|user| global(Kind::User, user.uuid()));
+            UserResult { user_id, user, user_errors }
         });
         Self { results: results.collect(), user_errors: vec![], cursor: Some(cursor) }
     }
@@ -102,6 +128,24 @@ pub(in crate::graphql) struct BulkMutation;
 
 #[Object]
 impl BulkMutation {
+    /// Enters several people, row by row, who cannot sign in until they have set a password with a link. Needs an
+    /// administrator.
+    async fn create_users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The people.")] input: CreateUsersInput,
+    ) -> Option<Result<UsersPayload>> {
+        let operation = mutate(ctx, input.idempotency_key, async |app, call| {
+            let row = |(n, row): (usize, NewUserRowInput)| {
+                let name = Name::parse(&format!("users.{n}.name"), &row.name)?;
+                Ok(NewUser { name, email: row.email, standing: row.standing.into() })
+            };
+            let rows = input.users.into_iter().enumerate().map(row).collect::<Result<_, crate::app::Failed>>()?;
+            app.create_users(&call, rows).await
+        });
+        Some(operation.await)
+    }
+
     /// Changes several people, row by row. Needs an administrator; nobody disables or demotes himself, and one
     /// administrator stays.
     async fn update_users(
