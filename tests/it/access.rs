@@ -20,11 +20,11 @@ use std::{
 };
 
 /// Finds a caller in a world.
-type Casting = fn(&World) -> Caller;
+pub type Casting = fn(&World) -> Caller;
 
 /// The kinds of caller, from those who may least to those who may most, and who of the fixtures stands for them.
 /// Refused callers come first, so that a situation is only made anew once somebody has changed it.
-const CALLERS: [(&str, Casting); 17] = [
+pub const CALLERS: [(&str, Casting); 17] = [
     ("anonymous", |world| world.stranger()),
     ("other tenant's admin", |world| world.globex("admin")),
     ("other tenant's manager", |world| world.globex("ann")),
@@ -184,7 +184,7 @@ async fn asked(world: &World, schema: &Introspection, rows: Vec<Asked>, proof: &
 }
 
 /// The situation in which all queries are asked.
-async fn everything(world: &World) -> Names {
+pub async fn everything(world: &World) -> Names {
     let newest = world.admin().ask("{ timeline(first: 1) { nodes { cursor } } }", json!({})).await;
     let mut names = situate(world, "acme", Stage::Approval, 1).await;
     names.insert("before".to_owned(), newest.at("/timeline/nodes/0/cursor"));

@@ -23,6 +23,7 @@ mod doctor;
 mod erasure;
 mod event;
 mod explanation;
+mod field_matrix;
 mod fixture;
 mod formats;
 mod founding;
