@@ -119,7 +119,10 @@ fn unreadable(check: &'static str, error: &io::Error) -> Finding {
 /// Whether a process holds the lock. The lock is given back at once.
 fn in_use(data: &Path) -> io::Result<bool> {
     match File::open(data.join("lock")) {
-        Ok(file) => Ok(file.try_lock_shared().is_err()),
+        Ok(file) => {
+            let in_use = file.try_lock_shared().is_err();
+            file.unlock().map(|()| in_use)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

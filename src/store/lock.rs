@@ -14,11 +14,18 @@ const FORMAT_FILE: &str = "format";
 /// Where a restore puts a data directory together before it moves it into place.
 pub(super) const RESTORING: &str = "restoring";
 
-/// The exclusive right to a data directory; given back when dropped.
+/// The exclusive right to a data directory; given back when dropped, and when the process is killed.
 #[derive(Debug)]
 pub struct Lock {
-    /// The lock lasts as long as this file is open, also when the process is killed.
-    _file: File,
+    file: File,
+}
+
+/// Closing the file would not do: a child process that is just being started holds a copy of it until it has become
+/// another program, and with the copy the lock.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.file.unlock().ok();
+    }
 }
 
 /// Why the data directory cannot be used.
@@ -72,8 +79,9 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(refused(source)),
         }
+        let lock = Self { file };
         check_format(directory)?;
-        Ok(Self { _file: file })
+        Ok(lock)
     }
 }
 

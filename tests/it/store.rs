@@ -1,9 +1,14 @@
 //! What the store promises, seen from outside: the index can go, tenants can go, a full run of restarts changes nothing.
 
 use super::{client::Caller, compact::rename, machine::BEGINNING, operations::digest, world::World};
-use countersign::domain::time::Timestamp;
+use countersign::{domain::time::Timestamp, store::lock::Lock};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 /// A governed project with a bundle, and everything of it that a reader sees.
 pub async fn something(world: &World) -> String {
@@ -107,4 +112,21 @@ async fn two_servers_do_not_share_a_directory() {
     let Err(error) = countersign::store::Store::open(&world.data(), &machine) else { panic!("opened twice") };
     assert!(error.to_string().contains("another server uses the data directory"), "{error}");
     world.end().await;
+}
+
+/// A child holds a copy of every open file of its parent until it has become another program.
+#[test]
+fn a_directory_is_free_at_once_whatever_is_started_beside() {
+    let directory = tempfile::tempdir().unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let taken = (0..20_000).find_map(|round| Lock::take(directory.path()).err().map(|refused| (round, refused)));
+        over.store(true, Ordering::Relaxed);
+        assert!(taken.is_none(), "{taken:?}");
+    });
 }
