@@ -34,6 +34,9 @@ pub const FIELD_VALUES_MAX: usize = 100;
 /// How many step moves one save carries at most.
 pub const STEP_MOVES_MAX: usize = 50;
 
+/// Of how many items an answer remembers what its caller may do: a page with what it shows. Past that it asks anew.
+pub const KNOWN_ITEMS_MAX: usize = 1_024;
+
 /// How many levels of parents roles are inherited through.
 pub const INHERITANCE_LEVELS_MAX: usize = 4;
 

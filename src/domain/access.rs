@@ -6,6 +6,7 @@ use super::{
     caller::Caller,
     id::{ApiKeyId, ItemId, SessionId, TenantId, UserId},
     item::Item,
+    known::Known,
     policy::Rights,
     refusal::Refusal,
     state::{Draft, State},
@@ -181,12 +182,20 @@ pub enum Basis {
 pub struct View<'s> {
     state: &'s State,
     viewer: &'s Viewer,
+    /// What was found out about the viewer in exactly this state.
+    known: Option<&'s Known>,
 }
 
 impl<'s> View<'s> {
     /// A look at `state` through the eyes of `viewer`.
     pub const fn new(state: &'s State, viewer: &'s Viewer) -> Self {
-        Self { state, viewer }
+        Self { state, viewer, known: None }
+    }
+
+    /// The same look, which remembers what it finds out about the viewer: for a state that does not change any more.
+    #[must_use]
+    pub const fn remembering(self, known: &'s Known) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The state; rules read the rest of the tenant in it.
@@ -204,12 +213,22 @@ impl<'s> View<'s> {
     /// # Errors
     /// `Unauthenticated` when it is unknown, disabled or ended, or belongs to another tenant.
     pub fn caller(self) -> Result<Caller<'s>, Denied> {
-        Caller::resolve(self.state, self.viewer)
+        match self.known {
+            Some(known) => known.caller(self.state, self.viewer),
+            None => Caller::resolve(self.state, self.viewer),
+        }
     }
 
     /// What the caller may do on an item.
-    pub(in crate::domain) fn rights(self, item: &Item) -> Result<Rights<'s>, Denied> {
-        Ok(Rights::on(self.state, &self.caller()?, item))
+    pub(in crate::domain) fn rights(self, item: &Item) -> Result<Arc<Rights>, Denied> {
+        let caller = self.caller()?;
+        let find = || Rights::on(self.state, &caller, item, self.known);
+        // An item that is only being thought of has other rights under the same id.
+        let is_stored = || self.state.item(item.id).is_some_and(|stored| std::ptr::eq(&**stored, item));
+        Ok(match self.known.filter(|_| is_stored()) {
+            Some(known) => known.rights(item.id, find),
+            None => Arc::new(find()),
+        })
     }
 
     /// Whether the caller may read an item.

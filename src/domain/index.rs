@@ -268,8 +268,8 @@ impl State {
     }
 
     /// The grants of an item type, or the defaults.
-    pub(in crate::domain) fn grants(&self, item_type: ItemType) -> Option<&Grants> {
-        in_force(self.tables.grants.values().map(AsRef::as_ref), item_type)
+    pub(in crate::domain) fn grants(&self, item_type: ItemType) -> Option<&Arc<Grants>> {
+        in_force(self.tables.grants.values(), item_type)
     }
 
     /// How many items there are, deleted ones left out.

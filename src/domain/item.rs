@@ -156,7 +156,7 @@ impl<'s> Allowed<'s, ReadItem, Item> {
     }
 
     /// What the caller may do on the item.
-    pub fn rights(&self) -> Result<Rights<'s>, Denied> {
+    pub fn rights(&self) -> Result<Arc<Rights>, Denied> {
         self.view().rights(self)
     }
 

@@ -16,6 +16,7 @@ pub mod identity;
 mod index;
 pub mod infrastructure;
 pub mod item;
+pub mod known;
 pub mod lookup;
 pub mod policy;
 pub mod receipt;

@@ -9,7 +9,8 @@ mod rules;
 
 pub use explanation::{Asked, Explanation, Ground, Why};
 pub use matrix::OnType;
-pub use rights::{Gained, Holder, Right, Rights, Via, audits, roles_on};
+pub(in crate::domain) use rights::roles_on;
+pub use rights::{Gained, Holder, Right, Rights, Via, audits};
 pub use rules::{GrantsChange, NewRole, NewRule, RoleChange, RuleChange};
 
 use super::{

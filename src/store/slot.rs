@@ -6,6 +6,7 @@ use crate::{
     domain::{
         access::{View, Viewer},
         id::TenantId,
+        known::Known,
         state::State,
         time::Timestamp,
     },
@@ -35,17 +36,18 @@ pub(super) struct Version {
 pub struct Snapshot {
     version: Arc<Version>,
     viewer: Arc<Viewer>,
+    known: Arc<Known>,
 }
 
 impl Snapshot {
     /// A version seen by a viewer of the same tenant.
-    pub(super) const fn new(version: Arc<Version>, viewer: Arc<Viewer>) -> Self {
-        Self { version, viewer }
+    pub(super) fn new(version: Arc<Version>, viewer: Arc<Viewer>) -> Self {
+        Self { version, viewer, known: Arc::default() }
     }
 
     /// The state through the viewer's eyes.
     pub fn view(&self) -> View<'_> {
-        View::new(&self.version.state, &self.viewer)
+        View::new(&self.version.state, &self.viewer).remembering(&self.known)
     }
 
     /// How many items there are in it, whoever may read them; deleted ones left out.

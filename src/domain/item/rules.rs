@@ -201,7 +201,7 @@ pub(in crate::domain) fn gives_roles(state: &State, item_type: ItemType, definit
 /// `Forbidden` without the right on a field; the refusals of [`field::apply`].
 pub(in crate::domain) fn changed_fields(
     view: View<'_>,
-    rights: &Rights<'_>,
+    rights: &Rights,
     template: &Template,
     fields: &Fields,
     changes: Vec<FieldChange>,

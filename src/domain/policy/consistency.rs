@@ -9,6 +9,7 @@ use crate::domain::{
     template::{FieldDefinition, FieldShape, ItemType, Template},
     text::{FieldKey, StepKey},
 };
+use std::borrow::Borrow;
 
 /// What a rule or a set of grants can name: of a tenant, or of what one is founded with.
 pub(in crate::domain) trait Surroundings {
@@ -161,16 +162,17 @@ pub(in crate::domain) fn grants_fit(known: &impl Surroundings, path: &str, grant
 }
 
 /// The grants that hold for a type: its own, or the defaults.
-pub(in crate::domain) fn in_force<'g>(
-    all: impl Iterator<Item = &'g Grants>,
+pub(in crate::domain) fn in_force<'g, G: Borrow<Grants>>(
+    all: impl Iterator<Item = &'g G>,
     item_type: ItemType,
-) -> Option<&'g Grants> {
+) -> Option<&'g G> {
     let mut holding = None;
     for grants in all {
-        if grants.item_type == Some(item_type) {
+        let of = grants.borrow().item_type;
+        if of == Some(item_type) {
             return Some(grants);
         }
-        holding = holding.or_else(|| grants.item_type.is_none().then_some(grants));
+        holding = holding.or_else(|| of.is_none().then_some(grants));
     }
     holding
 }

@@ -268,7 +268,7 @@ pub(super) fn rests_on<'s>(state: &'s State, caller: &Caller<'_>, place: Place<'
     let had = match place {
         Place::Item(item) => {
             each_role(state, caller, item, INHERITANCE_LEVELS_MAX, Via::Own, &mut found);
-            Rights::on(state, caller, item)
+            Rights::on(state, caller, item, None)
         }
         Place::New(item_type, parent) => {
             each_role_for_new(state, caller, item_type, parent, &mut found);

@@ -1,13 +1,14 @@
 //! What somebody may do: the roles that she has, and what they grant together.
 //! Never decides for a record: `Resource` does, by these rights.
 
-use super::{AssignmentRule, Criterion, Permission, Permissions, RuleActor, RuleScope};
+use super::{AssignmentRule, Criterion, Grants, Permission, Permissions, RuleActor, RuleScope};
 use crate::{
     domain::{
         caller::Caller,
         field::FieldValue,
         id::{ItemId, RoleId},
         item::Item,
+        known::Known,
         record::Entity,
         state::State,
         template::ItemType,
@@ -18,11 +19,13 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What one caller may do on one item: the union of what everyone and each of her roles may.
-pub struct Rights<'s> {
+pub struct Rights {
     all: bool,
     /// Her roles that read everything.
     auditing: BTreeSet<RoleId>,
-    granted: Vec<(Holder, &'s Permissions)>,
+    /// Those of everyone and her roles that the grants name.
+    holders: Vec<Holder>,
+    grants: Option<Arc<Grants>>,
 }
 
 /// One thing that may be granted.
@@ -67,14 +70,15 @@ pub enum Via {
     Item(ItemId),
 }
 
-impl<'s> Rights<'s> {
-    /// The rights on an item.
-    pub fn on(state: &'s State, caller: &Caller<'_>, item: &Item) -> Self {
-        Self::of_roles(state, caller, item.item_type, &roles_on(state, caller, item, INHERITANCE_LEVELS_MAX))
+impl Rights {
+    /// The rights on an item; what is known of the caller in this state is not looked for again.
+    pub(in crate::domain) fn on(state: &State, caller: &Caller<'_>, item: &Item, known: Option<&Known>) -> Self {
+        let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX, known);
+        Self::of_roles(state, caller, item.item_type, &roles)
     }
 
     /// The rights on a type of which no item exists yet, under a parent where it has one.
-    pub fn on_type(state: &'s State, caller: &Caller<'_>, item_type: ItemType, parent: Option<&Item>) -> Self {
+    pub fn on_type(state: &State, caller: &Caller<'_>, item_type: ItemType, parent: Option<&Item>) -> Self {
         let mut roles = BTreeSet::new();
         each_role_for_new(state, caller, item_type, parent, &mut |gained| {
             roles.insert(gained.rule.role);
@@ -84,7 +88,7 @@ impl<'s> Rights<'s> {
 
     /// The most that the caller may do on any item of a type: with every role that a rule would give her somewhere,
     /// should she stand in whatever field it names.
-    pub(in crate::domain) fn at_most(state: &'s State, caller: &Caller<'_>, item_type: ItemType) -> Self {
+    pub(in crate::domain) fn at_most(state: &State, caller: &Caller<'_>, item_type: ItemType) -> Self {
         let could_be = |actor: &RuleActor| match actor {
             RuleActor::Field(_) => caller.user.is_some(),
             RuleActor::User(_) | RuleActor::Group(_) | RuleActor::Key(_) => is_actor(state, caller, actor, None),
@@ -93,17 +97,27 @@ impl<'s> Rights<'s> {
         Self::of_roles(state, caller, item_type, &rules.map(|rule| rule.role).collect())
     }
 
-    fn of_roles(state: &'s State, caller: &Caller<'_>, item_type: ItemType, roles: &BTreeSet<RoleId>) -> Self {
-        let mut granted = vec![];
-        if let Some(grants) = state.grants(item_type)
-            && (caller.has_account() || caller.key.is_some())
-        {
+    fn of_roles(state: &State, caller: &Caller<'_>, item_type: ItemType, roles: &BTreeSet<RoleId>) -> Self {
+        let grants = state.grants(item_type).filter(|_| caller.has_account() || caller.key.is_some()).map(Arc::clone);
+        let mut holders = vec![];
+        if let Some(grants) = &grants {
             // "Everyone" means everyone with an account: a node's key has its scopes and its own rules only.
-            granted.extend(caller.has_account().then_some((Holder::Everyone, &grants.everyone)));
-            granted.extend(roles.iter().filter_map(|role| Some((Holder::Role(*role), grants.roles.get(role)?))));
+            holders.extend(caller.has_account().then_some(Holder::Everyone));
+            let granted = roles.iter().filter(|role| grants.roles.contains_key(role));
+            holders.extend(granted.map(|role| Holder::Role(*role)));
         }
         let audits = |role: &&RoleId| state.role(**role).is_some_and(|role| role.audits);
-        Self { all: caller.manages(), auditing: roles.iter().filter(audits).copied().collect(), granted }
+        Self { all: caller.manages(), auditing: roles.iter().filter(audits).copied().collect(), holders, grants }
+    }
+
+    /// What is granted, and to whom of those that the caller is.
+    fn granted(&self) -> impl Iterator<Item = (Holder, &Permissions)> {
+        self.grants.iter().flat_map(|grants| {
+            self.holders.iter().filter_map(|holder| match holder {
+                Holder::Everyone => Some((*holder, &grants.everyone)),
+                Holder::Role(role) => Some((*holder, grants.roles.get(role)?)),
+            })
+        })
     }
 
     fn audits(&self) -> bool {
@@ -111,7 +125,7 @@ impl<'s> Rights<'s> {
     }
 
     fn has(&self, permission: Permission) -> bool {
-        self.all || self.granted.iter().any(|(_, permissions)| permissions.has(permission))
+        self.all || self.granted().any(|(_, permissions)| permissions.has(permission))
     }
 
     /// Whether the caller has a right by a grant or her standing.
@@ -131,7 +145,7 @@ impl<'s> Rights<'s> {
             Right::ReadField(key) => permissions.reads_field(key),
             Right::WriteField(key) => permissions.writes_field(key),
         };
-        let granted = self.granted.iter().filter(|(_, permissions)| gives(permissions)).map(|(holder, _)| *holder);
+        let granted = self.granted().filter(|(_, permissions)| gives(permissions)).map(|(holder, _)| holder);
         let reads = matches!(right, Right::On(Permission::Read) | Right::ReadField(_));
         granted.chain(self.auditing.iter().filter(|_| reads).map(|role| Holder::Role(*role))).collect()
     }
@@ -173,21 +187,34 @@ impl<'s> Rights<'s> {
 
     /// Whether the field part of seeing a field is granted: the item part is READ, or CREATE for a new one.
     pub(in crate::domain) fn reads_field(&self, key: &FieldKey) -> bool {
-        self.all || self.audits() || self.granted.iter().any(|(_, permissions)| permissions.reads_field(key))
+        self.all || self.audits() || self.granted().any(|(_, permissions)| permissions.reads_field(key))
     }
 
     /// Whether the field part of changing a field is granted: the item part is WRITE, or CREATE for a new one.
     pub(in crate::domain) fn writes_field(&self, key: &FieldKey) -> bool {
-        self.all || self.granted.iter().any(|(_, permissions)| permissions.writes_field(key))
+        self.all || self.granted().any(|(_, permissions)| permissions.writes_field(key))
     }
 }
 
-/// Every role that the caller has on an item, each once.
-pub fn roles_on(state: &State, caller: &Caller<'_>, item: &Item, levels: usize) -> BTreeSet<RoleId> {
+/// Every role that the caller has on an item, each once; those on what it inherits from may be known.
+pub(in crate::domain) fn roles_on(
+    state: &State,
+    caller: &Caller<'_>,
+    item: &Item,
+    levels: usize,
+    known: Option<&Known>,
+) -> BTreeSet<RoleId> {
     let mut roles = BTreeSet::new();
-    each_role(state, caller, item, levels, Via::Own, &mut |gained| {
+    each_own_role(state, caller, item, Via::Own, &mut |gained| {
         roles.insert(gained.rule.role);
     });
+    for (source, levels) in inherited_from(state, item, levels) {
+        let find = || roles_on(state, caller, source, levels, known);
+        match known {
+            Some(known) => roles.extend(known.roles(source.id, levels, find).iter()),
+            None => roles.extend(find()),
+        }
+    }
     roles
 }
 
@@ -201,6 +228,26 @@ pub(in crate::domain) fn each_role<'s>(
     via: Via,
     found: &mut dyn FnMut(Gained<'s>),
 ) {
+    each_own_role(state, caller, item, via, found);
+    for (source, levels) in inherited_from(state, item, levels) {
+        each_role(state, caller, source, levels, Via::Item(source.id), found);
+    }
+}
+
+/// The items whose roles hold on an item too, its parent and those in declared references, each with the levels that are
+/// left to it.
+fn inherited_from<'s>(state: &'s State, item: &Item, levels: usize) -> impl Iterator<Item = (&'s Item, usize)> {
+    let grants = state.grants(item.item_type).filter(|_| levels > 0);
+    let sources = grants.into_iter().flat_map(|grants| {
+        let parent = item.parent.filter(|_| grants.inherits_parent);
+        let fields = grants.inherits_fields.iter().filter_map(|key| item.fields.get(key));
+        parent.into_iter().chain(fields.flat_map(FieldValue::references))
+    });
+    sources.filter_map(move |id| Some((&**state.item(id)?, levels.saturating_sub(1))))
+}
+
+/// Tells of the roles that the caller has on an item by rules on its type or itself, or inherited from other types.
+fn each_own_role<'s>(state: &'s State, caller: &Caller<'_>, item: &Item, via: Via, found: &mut dyn FnMut(Gained<'s>)) {
     let on_item = [RuleScope::Type(item.item_type), RuleScope::Item(item.id)];
     for rule in on_item.into_iter().flat_map(|scope| state.rules_of(scope)) {
         if let Some(actor) = rule.actors.iter().find(|actor| is_actor(state, caller, actor, Some(item)))
@@ -213,14 +260,6 @@ pub(in crate::domain) fn each_role<'s>(
     for inherited in &grants.inherits_types {
         let via = if via == Via::Own { Via::Type(*inherited) } else { via };
         each_role_on_type(state, caller, *inherited, via, found);
-    }
-    if levels > 0 {
-        let parent = item.parent.filter(|_| grants.inherits_parent);
-        let fields = grants.inherits_fields.iter().filter_map(|key| item.fields.get(key));
-        let sources = parent.into_iter().chain(fields.flat_map(FieldValue::references));
-        for source in sources.filter_map(|id| state.item(id)) {
-            each_role(state, caller, source, levels - 1, Via::Item(source.id), found);
-        }
     }
 }
 

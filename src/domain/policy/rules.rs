@@ -260,7 +260,7 @@ impl Allowed<'_, DeleteAssignmentRule, AssignmentRule> {
 /// Checks that inheritance still comes to an end after a change.
 fn must_end(draft: &Draft) -> Result<(), Refusal> {
     let state: &State = draft.next();
-    inheritance_ends(state, "", |item_type| state.grants(item_type))
+    inheritance_ends(state, "", |item_type| state.grants(item_type).map(AsRef::as_ref))
 }
 
 impl Allowed<'_, SetGrants, Tenant> {

@@ -72,7 +72,7 @@ pub(super) fn basis(
     if let Some(field) = membership.project_fields.iter().find(|field| names(project, field)) {
         return Some(MembershipBasis::ProjectField(field.clone()));
     }
-    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
+    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX, None);
     membership.roles.iter().find(|role| roles.contains(role)).map(|role| MembershipBasis::Role(*role))
 }
 
@@ -100,7 +100,7 @@ pub(in crate::domain) fn part_in(
 }
 
 fn has_role(state: &State, caller: &Caller<'_>, item: &Item, membership: &Membership) -> bool {
-    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX);
+    let roles = roles_on(state, caller, item, INHERITANCE_LEVELS_MAX, None);
     membership.roles.iter().any(|role| roles.contains(role))
 }
 
