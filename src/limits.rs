@@ -227,6 +227,10 @@ pub const DOCUMENT_TOKENS_MAX: usize = 2_000;
 /// spread the next one twice doubles this with every link.
 pub const DOCUMENT_FIELDS_MAX: usize = 5_000;
 
+/// The most points that one operation may cost. A point is about a microsecond of a processor: nobody holds one for much
+/// longer than a tenth of a second, and a full page with twenty fields of each row, or the whole schema, is under it.
+pub const OPERATION_COST_MAX: u64 = 100_000;
+
 /// How long a client may take to read or answer before its request or socket is given up, in seconds.
 pub const REQUEST_SECONDS_MAX: u64 = 30;
 

@@ -12,7 +12,7 @@ use crate::{
 use clap::Args;
 use countersign::{
     app::App,
-    graphql::Api,
+    graphql::{self, Api},
     http,
     store::{Progress, Store},
 };
@@ -175,9 +175,14 @@ pub(crate) async fn loads(directory: &Path, organisations: usize, begun: Instant
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(http::serve(listener, Api::new(app), http::Options::default(), async move {
-        stopped.await.ok();
-    }));
+    let served = tokio::spawn(http::serve(
+        listener,
+        Api::new(app, &graphql::Options::default())?,
+        http::Options::default(),
+        async move {
+            stopped.await.ok();
+        },
+    ));
     let mut tenants = data::read(directory)?.tenants;
     tenants.truncate(organisations);
     let (mut answered_seconds, mut half, mut loading) = (0.0, 0, begun);

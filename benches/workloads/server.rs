@@ -7,7 +7,12 @@ use crate::{
     naive,
     rows::Rows,
 };
-use countersign::{app::App, graphql::Api, http, store::Store};
+use countersign::{
+    app::{App, Budgets},
+    graphql::{self, Api},
+    http,
+    store::Store,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     io::{Read, Write},
@@ -37,7 +42,9 @@ pub(crate) async fn serve(directory: &Path) -> Result<(), Fault> {
     let addresses =
         Addresses { product: product.local_addr()?, floor: floor.local_addr()?, naive: naive.local_addr()? };
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(http::serve(product, Api::new(app.clone()), http::Options::default(), async move {
+    // What is measured is the machine's limit, not a budget.
+    let api = Api::new(app.clone(), &graphql::Options { budgets: Budgets::NONE, ..Default::default() })?;
+    let served = tokio::spawn(http::serve(product, api, http::Options::default(), async move {
         stopped.await.ok();
     }));
     let floor = tokio::spawn(floor::serve(floor, app.clone()));

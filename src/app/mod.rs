@@ -5,6 +5,8 @@ pub mod access;
 mod access_token;
 mod arrival;
 mod authorization;
+mod bucket;
+mod budget;
 pub mod demo;
 mod deployment;
 mod event;
@@ -33,6 +35,7 @@ mod token;
 pub use crate::store::{Committed, Failed, Fault};
 pub use arrival::{NotNew, tenant_listed};
 pub use authorization::{Authorized, ShownOnType, authorizations};
+pub use budget::{BUDGET_SECONDS, Budget, Budgets, Left, Overdrawn, Purse};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
 pub use explanation::{Actor, NamedAs, ShownExplanation, ShownGround};
 pub use export::Exported;
@@ -122,7 +125,7 @@ impl App {
         let (tokens, passwords) = (Tokens::open(store.keys())?, Passwords::start()?);
         let first = token::random::<32>().map_err(|_| TokenError::Randomness)?;
         let refresh_secret = store.keys().secret("refresh-tokens", || first.to_vec()).map_err(TokenError::from)?;
-        let (throttle, rotating) = (Throttle::new(Arc::clone(store.clock())), tokio::sync::Mutex::default());
+        let (throttle, rotating) = (Throttle::new(store.clock()), tokio::sync::Mutex::default());
         let (meters, exporting) = (Meters::default(), Arc::new(Semaphore::new(EXPORTS_MAX)));
         let directing = tokio::sync::Mutex::default();
         let inner = Inner { tokens, passwords, throttle, meters, exporting, refresh_secret, directing, rotating };
@@ -135,6 +138,11 @@ impl App {
     /// The store, for those who open, close and watch it.
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whole budgets of so much, by the store's clock.
+    pub fn budget(&self, budgets: Budgets) -> Budget {
+        Budget::new(budgets, self.store.clock())
     }
 
     /// Has the writer decide a command of this caller, once for each idempotency key.

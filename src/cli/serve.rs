@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    graphql::Api,
+    graphql::{self, Api},
     http,
     store::{Machine, Store},
 };
@@ -48,7 +48,7 @@ impl Started {
     /// Answers until the process is asked to end, then closes the store.
     pub(super) async fn serve(self, options: http::Options) -> Result<(), Box<dyn Error>> {
         let Self { app, store, listener, asked_to_end, .. } = self;
-        http::serve(listener, Api::new(app), options, asked_to_end).await?;
+        http::serve(listener, Api::new(app, &graphql::Options::default())?, options, asked_to_end).await?;
         tokio::task::spawn_blocking(move || store.close()).await?;
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! How refusals, denials and faults are told: the first as data, the others as errors with a closed set of codes.
 //! Never lets a word of Rust, of the store or of another organisation out.
 
-use super::id::EventCursor;
+use super::{cost::Cost, id::EventCursor, meter::Introspection};
 use crate::{
-    app::{EventsError, Failed, Fault, RefusedPage},
+    app::{EventsError, Failed, Fault, Overdrawn, Purse, RefusedPage},
     domain::{
         access::Denied,
         refusal::{Refusal, RefusalCode},
     },
+    limits::OPERATION_COST_MAX,
 };
 use async_graphql::{
     ContextSelectionSet, Error, ErrorExtensions, OutputType, Pos, Positioned, Response, ServerError, ServerResult,
@@ -27,6 +28,7 @@ pub(super) mod code {
     pub(in crate::graphql) const RATE_LIMITED: &str = "RATE_LIMITED";
     pub(in crate::graphql) const UNAVAILABLE: &str = "UNAVAILABLE";
     pub(in crate::graphql) const STORAGE_FULL: &str = "STORAGE_FULL";
+    pub(in crate::graphql) const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
     pub(in crate::graphql) const INTERNAL: &str = "INTERNAL";
     pub(in crate::graphql) const GRAPHQL_VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 }
@@ -102,17 +104,87 @@ pub(super) fn throttled(wait: Duration) -> Error {
     error(code::RATE_LIMITED, message).extend_with(|_, extensions| extensions.set("retryAfterSeconds", seconds))
 }
 
-/// What whoever asks more in a minute than his organisation may is told: nothing of the operation was done.
+/// An answer to an operation of which nothing was done.
+fn refused(error: Error) -> Response {
+    Response::from_errors(vec![ServerError { locations: vec![], ..error.into_server_error(Pos::default()) }])
+}
+
+/// What whoever asks too often is told: nothing of the operation was done.
+fn rate_limited(message: String, seconds: u64) -> Response {
+    let limited = error(code::RATE_LIMITED, message);
+    refused(limited.extend_with(|_, extensions| extensions.set("retryAfterSeconds", seconds)))
+}
+
+/// What whoever asks more in a minute than his organisation may is told.
 pub(super) fn too_many_requests(wait: Duration) -> Response {
-    let seconds = wait.as_millis().div_ceil(1_000);
+    let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
     let message =
         format!("Your organisation's quota of requests for this minute is used up; ask again in {seconds} s.");
-    let limited = error(code::RATE_LIMITED, message);
-    let limited = limited.extend_with(|_, extensions| {
-        extensions.set("retryAfterSeconds", u64::try_from(seconds).unwrap_or(u64::MAX));
+    rate_limited(message, seconds)
+}
+
+/// What whoever has spent what he may in a minute is told.
+pub(super) fn over_budget(overdrawn: &Overdrawn, cost: u64) -> Response {
+    let whose = match overdrawn.purse {
+        Purse::Principal => "You have",
+        Purse::Organisation => "Your organisation has",
+        Purse::Address => "Those who ask from your address without signing in have",
+    };
+    let (limit, seconds) = (overdrawn.limit, overdrawn.seconds());
+    let message = format!(
+        "{whose} too little left of the {limit} points for each minute: this costs {cost}. Ask again in {seconds} s, or \
+         for less."
+    );
+    rate_limited(message, seconds)
+}
+
+/// What whoever asks for too much at once is told.
+pub(super) fn too_costly(cost: &Cost) -> Response {
+    let points = cost.points;
+    let most = match &cost.dearest {
+        Some((field, 1)) => format!("{field} costs most"),
+        Some((field, rows)) => format!("{field}, with {rows} rows, costs most"),
+        None => "There is no list in it".to_owned(),
+    };
+    let message = format!(
+        "The operation costs {points} points, and {OPERATION_COST_MAX} are allowed. {most}: ask for smaller pages, for \
+         fewer fields of each row, or in several operations."
+    );
+    let costly = error(code::LIMIT_EXCEEDED, message).extend_with(|_, extensions| {
+        extensions.set("cost", points);
+        extensions.set("limit", OPERATION_COST_MAX);
+        if let Some((field, _)) = &cost.dearest {
+            extensions.set("costsMost", field.as_str());
+        }
     });
-    let limited = ServerError { locations: vec![], ..limited.into_server_error(Pos::default()) };
-    Response::from_errors(vec![limited])
+    refused(costly)
+}
+
+/// What whoever may not have the schema described to him is told; nothing where he may.
+pub(super) fn schema_is_hidden(shown: Introspection, not_signed_in: Option<&Failed>) -> Option<Response> {
+    let hidden = match (shown, not_signed_in) {
+        (Introspection::Everyone, _) | (Introspection::SignedIn, None) => return None,
+        (Introspection::SignedIn, Some(Failed::Denied(_))) => error(
+            code::UNAUTHENTICATED,
+            "Sign in first: this server describes its schema to those who are signed in. Present an access token or an \
+             API key, or print the schema with: countersign schema",
+        ),
+        (Introspection::SignedIn, Some(other)) => failed(other.clone()),
+        (Introspection::Nobody, _) => {
+            error(code::FORBIDDEN, "This server describes its schema to nobody. Print it with: countersign schema")
+        }
+    };
+    Some(refused(hidden))
+}
+
+/// The answer without the names that the engine offers instead of misspelt ones: they describe the schema, too.
+pub(super) fn without_suggestions(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        if let Some(end) = error.message.find(" Did you mean ") {
+            error.message.truncate(end);
+        }
+    }
+    response
 }
 
 /// Why events cannot be read.

@@ -4,6 +4,7 @@
 mod access;
 mod api_key;
 mod call;
+mod cost;
 mod deployment;
 mod error;
 mod event;
@@ -13,6 +14,7 @@ mod id;
 mod identity;
 mod infrastructure;
 mod item;
+mod meter;
 mod node;
 mod page;
 mod quota;
@@ -27,5 +29,8 @@ mod sync;
 mod template;
 mod tenant;
 mod timeline;
+mod types;
 
-pub use schema::{Answered, Api, ApiConnection, sdl};
+pub use cost::UnknownField;
+pub use meter::Introspection;
+pub use schema::{Answered, Api, ApiConnection, Begun, Options, sdl};

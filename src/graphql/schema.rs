@@ -5,12 +5,14 @@ use super::{
     access::{AccessQuery, explanation::ExplanationQuery, matrix::MatrixQuery, mutation::AccessMutation},
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
+    cost::UnknownField,
     deployment::DeploymentMutation,
-    error::{coded, is_unauthenticated, too_many_requests},
+    error::{coded, is_unauthenticated, without_suggestions},
     governance::{GovernanceMutation, GovernanceQuery},
     identity::{BulkMutation, IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
+    meter::{Introspection, Meter, Metered},
     node::{Node, NodeQuery},
     quota::QuotaMutation,
     registry::{ItemQuery, RegistryQuery},
@@ -24,14 +26,14 @@ use super::{
     timeline::TimelineQuery,
 };
 use crate::{
-    app::{App, Call, Exported, Failed, OpenSocket},
+    app::{App, Budgets, Call, Exported, Failed, Left, OpenSocket},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
     Data, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
     futures_util::stream::{self, BoxStream, StreamExt},
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 /// Reading.
 #[derive(Default, MergedObject)]
@@ -82,11 +84,21 @@ pub fn sdl() -> String {
     root().finish().sdl_with_options(options)
 }
 
+/// What whoever runs the server decides about its API.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How much may be asked in a minute.
+    pub budgets: Budgets,
+    /// To whom the schema is described.
+    pub introspection: Introspection,
+}
+
 /// The API over one application. Clones share it.
 #[derive(Clone)]
 pub struct Api {
     schema: Root,
     app: App,
+    meter: Arc<Meter>,
 }
 
 /// What a request came to.
@@ -95,6 +107,21 @@ pub struct Answered {
     pub response: Response,
     /// Whether a credential was presented that is not valid, and something was asked that needs one.
     pub unauthenticated: bool,
+    /// What is left of the caller's budgets.
+    pub left: Vec<Left>,
+}
+
+/// An operation that was begun, or refused as a whole.
+pub enum Begun {
+    /// Its answers.
+    Stream {
+        /// One of a query or mutation, one for each event of a subscription; the first says what it costs.
+        answers: BoxStream<'static, Response>,
+        /// What is left of the caller's budgets.
+        left: Vec<Left>,
+    },
+    /// Nothing of it was done.
+    Refused(Answered),
 }
 
 /// The API for one socket, whose credential came with its first message. The last clone that is dropped closes it.
@@ -110,8 +137,12 @@ pub struct ApiConnection {
 
 impl Api {
     /// The API over an application.
-    pub fn new(app: App) -> Self {
-        Self { schema: root().data(app.clone()).finish(), app }
+    ///
+    /// # Errors
+    /// Where the table of costs does not fit the schema.
+    pub fn new(app: App, options: &Options) -> Result<Self, UnknownField> {
+        let meter = Arc::new(Meter::new(&app, options.budgets, options.introspection)?);
+        Ok(Self { schema: root().data(app.clone()).finish(), app, meter })
     }
 
     /// Whether the server can no longer write: an operator has to restart it.
@@ -131,15 +162,23 @@ impl Api {
 
     /// Answers one request of whoever presents this credential, or of nobody, from this network address; a caller in
     /// the same process has none.
-    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, request: Request) -> Answered {
+    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, mut request: Request) -> Answered {
         let viewer = self.viewer(credential).await;
-        if let Err(wait) = self.counted(&viewer) {
-            return Answered { response: too_many_requests(wait), unauthenticated: false };
-        }
-        let invalid = credential.is_some() && matches!(viewer, Err(Failed::Denied(Denied::Unauthenticated)));
-        let response = coded(self.schema.execute(request.data(Asker::new(viewer, address))).await);
-        let unauthenticated = invalid && response.errors.iter().any(is_unauthenticated);
-        Answered { response, unauthenticated }
+        let mut metered = self.meter.meter(&self.app, &viewer, address, &mut request);
+        let (invalid, stranger) = (credential.is_some() && is_nobody(&viewer), viewer.is_err());
+        let response = match metered.refused.take() {
+            Some(refused) => refused,
+            None => self.schema.execute(request.data(Asker::new(viewer, address))).await,
+        };
+        answered(worded(response, stranger), invalid, metered)
+    }
+
+    /// Counts a request that never became an operation against the budget of whoever sent it; where that is spent,
+    /// answers so.
+    pub async fn refused(&self, credential: Option<&str>, address: Option<IpAddr>) -> (Vec<Left>, Option<Response>) {
+        let viewer = self.viewer(credential).await;
+        let metered = self.meter.meter_refused(&viewer, address);
+        (metered.left, metered.refused)
     }
 
     /// The API for a socket that presented this credential.
@@ -165,11 +204,6 @@ impl Api {
         self.app.export_tenant(&call, slug).await
     }
 
-    /// Counts an operation against the quota of whoever asks it; nobody has none.
-    fn counted(&self, viewer: &Result<Arc<Viewer>, Failed>) -> Result<(), Duration> {
-        viewer.as_ref().map_or(Ok(()), |viewer| self.app.count_request(viewer))
-    }
-
     async fn viewer(&self, credential: Option<&str>) -> Result<Arc<Viewer>, Failed> {
         match credential {
             None => Err(Denied::Unauthenticated.into()),
@@ -178,7 +212,46 @@ impl Api {
     }
 }
 
+/// Whether a credential that was looked at is not valid.
+fn is_nobody(viewer: &Result<Arc<Viewer>, Failed>) -> bool {
+    matches!(viewer, Err(Failed::Denied(Denied::Unauthenticated)))
+}
+
+/// The answer in our own words, and for a stranger without names of the schema that he did not write.
+fn worded(response: Response, stranger: bool) -> Response {
+    let response = coded(response);
+    if stranger { without_suggestions(response) } else { response }
+}
+
+fn answered(response: Response, invalid: bool, metered: Metered) -> Answered {
+    let unauthenticated = invalid && response.errors.iter().any(is_unauthenticated);
+    Answered { response: metered.said_in(response), unauthenticated, left: metered.left }
+}
+
 impl ApiConnection {
+    /// Begins an operation, asking anew whether the credential still stands.
+    pub async fn begin(&self, mut request: Request) -> Begun {
+        let viewer = self.api.viewer(self.credential.as_deref()).await;
+        let mut metered = self.api.meter.meter(&self.api.app, &viewer, self.address, &mut request);
+        let (invalid, stranger) = (self.credential.is_some() && is_nobody(&viewer), viewer.is_err());
+        if let Some(refused) = metered.refused.take() {
+            return Begun::Refused(answered(worded(refused, stranger), invalid, metered));
+        }
+        let request = request.data(Asker::new(viewer, self.address));
+        let left = metered.left.clone();
+        let answers = self.api.schema.execute_stream(request).enumerate().map(move |(number, response)| {
+            let response = worded(response, stranger);
+            // Each event would be larger for what its first says once.
+            if number == 0 { metered.said_in(response) } else { response }
+        });
+        Begun::Stream { answers: answers.boxed(), left }
+    }
+
+    /// Counts what was refused before it was an operation; where the budget for that is spent, answers so.
+    pub async fn refused(&self) -> Option<Response> {
+        self.api.refused(self.credential.as_deref(), self.address).await.1
+    }
+
     /// Waits until what the socket was opened with no longer stands; for ever where it was opened with nothing.
     pub async fn ended(&self) {
         match (&self.credential, &self.viewer) {
@@ -193,22 +266,14 @@ impl Executor for ApiConnection {
         self.api.request(self.credential.as_deref(), self.address, request).await.response
     }
 
-    fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+    fn execute_stream(&self, request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let this = self.clone();
-        // Every operation asks anew whether the credential still stands.
         let stream = stream::once(async move {
-            let viewer = this.api.viewer(this.credential.as_deref()).await;
-            if let Err(wait) = this.api.counted(&viewer) {
-                return stream::once(std::future::ready(too_many_requests(wait))).boxed();
+            match this.begin(request).await {
+                Begun::Stream { answers, .. } => answers,
+                Begun::Refused(Answered { response, .. }) => stream::once(std::future::ready(response)).boxed(),
             }
-            this.api
-                .schema
-                .execute_stream_with_session_data(
-                    request.data(Asker::new(viewer, this.address)),
-                    session.unwrap_or_default(),
-                )
-                .boxed()
         });
-        stream.flatten().map(coded).boxed()
+        stream.flatten().boxed()
     }
 }

@@ -8,6 +8,7 @@ mod export;
 mod fault;
 mod password_page;
 pub mod playground;
+mod rate_limit;
 mod router;
 mod sse;
 mod transport;

@@ -5,11 +5,12 @@
 use super::{
     Server, admission,
     fault::Fault,
-    transport::{JSON, mutation_by_get},
+    rate_limit,
+    transport::{self, JSON, counted, mutation_by_get},
 };
-use crate::{app::Failed, limits::STREAM_HEARTBEAT_SECONDS};
+use crate::{app::Failed, graphql::Begun, limits::STREAM_HEARTBEAT_SECONDS};
 use async_graphql::{
-    Executor, Name, Positioned, Request, Response as Outcome, Value,
+    Name, Positioned, Request, Response as Outcome, Value,
     parser::types::{DocumentOperations, ExecutableDocument, OperationType, Selection},
 };
 use axum::{
@@ -47,8 +48,10 @@ pub(super) async fn answer(
     mut request: Request,
 ) -> Response {
     match admission::admit(&mut request) {
-        Err(fault) => return fault.answer(JSON),
-        Ok(Some(OperationType::Mutation)) if method == Method::GET => return mutation_by_get().answer(JSON),
+        Err(fault) => return counted(server, (credential, peer), JSON, fault.answer(JSON)).await,
+        Ok(Some(OperationType::Mutation)) if method == Method::GET => {
+            return counted(server, (credential, peer), JSON, mutation_by_get().answer(JSON)).await;
+        }
         Ok(_) => {}
     }
     if let Some(last) = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok()).filter(|last| !last.is_empty()) {
@@ -64,13 +67,16 @@ pub(super) async fn answer(
             return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
         }
     };
+    let (answers, left) = match api.begin(request).await {
+        Begun::Stream { answers, left } => (answers, left),
+        Begun::Refused(answered) => return transport::answer(answered, JSON),
+    };
     let (mut stopping, open) = (server.stopping.clone(), server.open.clone());
     let stopped = async move {
         // An error says that the sender is gone, which is also a stop.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    let outcomes = api.execute_stream(request, None).map(|outcome| next(&outcome));
-    let events = outcomes.chain(once(ready(Event::default().event("complete"))));
+    let events = answers.map(|outcome| next(&outcome)).chain(once(ready(Event::default().event("complete"))));
     // Dropped with the stream, so that a stop waits for it.
     let events = events.take_until(stopped.boxed()).map(move |event| {
         let _open = (&open, &api);
@@ -78,7 +84,9 @@ pub(super) async fn answer(
     });
     let events: BoxStream<'static, _> = events.boxed();
     let heartbeat = KeepAlive::new().interval(Duration::from_secs(STREAM_HEARTBEAT_SECONDS));
-    Sse::new(events).keep_alive(heartbeat).into_response()
+    let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
+    rate_limit::say(&mut response, &left);
+    response
 }
 
 /// An outcome as an event; its id is the cursor that it carries, where it carries one.

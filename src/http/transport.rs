@@ -6,7 +6,7 @@ use super::Server;
 use super::admission;
 use super::auth::credential;
 use super::fault::Fault;
-use super::sse;
+use super::{rate_limit, sse};
 use crate::graphql::Answered;
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
 use async_graphql::parser::types::OperationType;
@@ -187,14 +187,17 @@ async fn execute(
 ) -> Response {
     let kind = match admission::admit(&mut request) {
         Ok(kind) => kind,
-        Err(fault) => return refused(&fault, media_type),
+        Err(fault) => return counted(server, (credential, peer), media_type, refused(&fault, media_type)).await,
     };
     match kind {
-        Some(OperationType::Mutation) if method == Method::GET => return mutation_by_get().answer(media_type),
+        Some(OperationType::Mutation) if method == Method::GET => {
+            return counted(server, (credential, peer), media_type, mutation_by_get().answer(media_type)).await;
+        }
         Some(OperationType::Subscription) => {
             let message =
                 "Subscriptions run over a WebSocket at this path (graphql-transport-ws), or as text/event-stream.";
-            return Fault::bad_request(message).answer(media_type);
+            let answer = Fault::bad_request(message).answer(media_type);
+            return counted(server, (credential, peer), media_type, answer).await;
         }
         Some(OperationType::Query | OperationType::Mutation) | None => {}
     }
@@ -204,6 +207,23 @@ async fn execute(
         Err(_) => {
             let message = "The operation took too long; whether it took effect is not known.";
             Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(media_type)
+        }
+    }
+}
+
+/// Counts a request that was refused before it was an operation: it is answered as it was, or that too many came.
+pub(super) async fn counted(
+    server: &Server,
+    (credential, peer): (Option<&str>, SocketAddr),
+    media_type: &'static str,
+    mut response: Response,
+) -> Response {
+    let (left, overdrawn) = server.api.refused(credential, Some(peer.ip())).await;
+    match overdrawn {
+        Some(response) => answer(Answered { response, unauthenticated: false, left }, media_type),
+        None => {
+            rate_limit::say(&mut response, &left);
+            response
         }
     }
 }
@@ -231,8 +251,8 @@ struct Refused<'a> {
 }
 
 /// A credential that is not valid is told by the status, too, whichever fields have failed for it.
-fn answer(answered: Answered, media_type: &'static str) -> Response {
-    let Answered { response: outcome, unauthenticated } = answered;
+pub(super) fn answer(answered: Answered, media_type: &'static str) -> Response {
+    let Answered { response: outcome, unauthenticated, left } = answered;
     let status = match refusal_code(&outcome) {
         _ if unauthenticated => StatusCode::UNAUTHORIZED,
         None => StatusCode::OK,
@@ -261,6 +281,7 @@ fn answer(answered: Answered, media_type: &'static str) -> Response {
         let after = retry_after(&outcome).and_then(|seconds| HeaderValue::try_from(seconds.to_string()).ok());
         response.headers_mut().insert(header::RETRY_AFTER, after.unwrap_or(HeaderValue::from_static("1")));
     }
+    rate_limit::say(&mut response, &left);
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

@@ -207,7 +207,12 @@ impl Connection {
             Err(Fault::limit(format!("A socket runs at most {SOCKET_OPERATIONS_MAX} operations at a time.")))
         };
         if let Err(fault) = admitted {
-            return self.send(&ServerMessage::Error { id: &id, payload: json!([fault.error()]) }).await;
+            // It costs what looking at it costs, like everything that is asked.
+            let payload = match api.refused().await {
+                Some(overdrawn) => json!(overdrawn.errors),
+                None => json!([fault.error()]),
+            };
+            return self.send(&ServerMessage::Error { id: &id, payload }).await;
         }
         let outcomes = api.execute_stream(request, None).map(|outcome| Step::Outcome(Box::new(outcome)));
         let steps = outcomes.chain(once(ready(Step::Done)));

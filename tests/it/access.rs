@@ -57,7 +57,7 @@ type Rows = BTreeMap<String, Vec<String>>;
 #[tokio::test(flavor = "multi_thread")]
 async fn policy_matrix() {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let rows = [(Root::Query, queries()), (Root::Mutation, mutations()), (Root::Subscription, subscriptions())];
     let mut without = vec![];
     for (root, rows) in &rows {

@@ -88,7 +88,7 @@ async fn accepted((document, variables): &(String, Value), caller: &Caller, way:
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_presents_what_does_not_stand_is_nobody_everywhere() {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let names = everything(&world).await;
     let fallen = fallen(&world).await;
     let before = world.position("acme").await;

@@ -21,7 +21,7 @@ use countersign::{
         template::{ItemType, TemplateStatus},
         text::{FieldKey, Name, Text},
     },
-    graphql::Api,
+    graphql::{self, Api},
     store::Store,
 };
 use futures_util::{FutureExt, StreamExt};
@@ -61,7 +61,14 @@ impl Hall {
             }
         }
         let admin = app.authenticate(&credentials["acme/admin"]).await.unwrap();
-        Self { api: Api::new(app.clone()), app, acme: admin.tenant(), credentials, directory, clock }
+        Self {
+            api: Api::new(app.clone(), &graphql::Options::default()).unwrap(),
+            app,
+            acme: admin.tenant(),
+            credentials,
+            directory,
+            clock,
+        }
     }
 
     /// The same after a restart.
@@ -72,7 +79,14 @@ impl Hall {
         tokio::task::spawn_blocking(move || store.close()).await.unwrap();
         let store = Store::open(directory.path(), &machine(&clock, CountedIds::from(1_000_000))).unwrap();
         let app = App::open(store).await.unwrap();
-        Self { api: Api::new(app.clone()), app, acme, credentials, directory, clock }
+        Self {
+            api: Api::new(app.clone(), &graphql::Options::default()).unwrap(),
+            app,
+            acme,
+            credentials,
+            directory,
+            clock,
+        }
     }
 
     fn credential(&self, who: &str) -> &str {

@@ -102,7 +102,7 @@ pub fn came_true(foretold: bool, outcome: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_may_read_is_what_one_is_told() {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let names = situate(&world, "acme", Stage::Deployment, 1).await;
     let objects = [
         ("READ_ITEM", "project"),

@@ -104,7 +104,7 @@ fn told(answer: &Answer) -> Result<BTreeMap<String, char>, char> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_says_to_every_caller_what_the_table_says() {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let sampled: BTreeSet<_> = SAMPLES.iter().map(|(kind, _)| *kind).collect();
     let kinds =
         schema.types().filter(|(_, found)| list(&found["interfaces"]).iter().any(|face| face["name"] == "Node"));

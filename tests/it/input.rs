@@ -40,7 +40,7 @@ const MALFORMED: &str = "GRAPHQL_VALIDATION_FAILED or BAD_REQUEST";
 /// Sends each, and sees after each that nothing was committed.
 async fn refused(stage: Stage, rows: fn(&Names) -> Vec<Bad>) {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let names = situate(&world, "acme", stage, 1).await;
     let before = world.position("acme").await;
     let mut wrong = vec![];
@@ -498,7 +498,7 @@ async fn looked_up(
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_ids_are_nonsense() {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let mut found = vec![];
     let mut tried = 0;
     let mut situations: BTreeMap<Stage, [Names; 2]> = BTreeMap::new();

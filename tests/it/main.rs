@@ -11,12 +11,15 @@
 mod access;
 mod audit;
 mod backup;
+mod budget;
 mod client;
 mod command;
 mod compact;
+mod cost;
 mod credential;
 mod demo;
 mod deployment;
+mod described;
 mod desk;
 mod dictionary;
 mod doctor;

@@ -30,7 +30,7 @@ fn the_file_is_what_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conventions() {
     let world = World::new().await;
-    let schema = Introspection::of(&world.stranger()).await;
+    let schema = Introspection::of(&world.ann()).await;
     let mut found = vec![];
     found.extend(undescribed(&schema));
     found.extend(mutations(&schema));

@@ -35,13 +35,16 @@ struct Step {
 }
 
 /// Sends a step's operation; the answer keeps the order in which it was written, and leaves out where in the
-/// document an error stands.
+/// document an error stands and what the operation costs.
 async fn send(caller: &Caller, step: &Step) -> Json {
     let body = serde_json::json!({ "query": step.query, "variables": step.variables.clone().into_json().unwrap() });
     let request = caller.http.post(format!("http://{}/graphql", caller.address));
     let request = request.bearer_auth(caller.credential.as_ref().unwrap()).json(&body);
     let text = request.send().await.unwrap().text().await.unwrap();
     let mut answer: Json = serde_json::from_str(&text).unwrap();
+    if let Json::Object(answer) = &mut answer {
+        answer.shift_remove("extensions");
+    }
     if let Some(Json::List(errors)) = within_mut(&mut answer, "/errors") {
         for error in errors {
             if let Json::Object(error) = error {

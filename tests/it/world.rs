@@ -6,9 +6,9 @@ use super::{
     machine::{CountedIds, HandClock, machine},
 };
 use countersign::{
-    app::{App, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, demo, founder},
+    app::{App, Budgets, OPERATOR_EMAIL, PLATFORM, PLATFORM_SLUG, demo, founder},
     domain::identity::User,
-    graphql::Api,
+    graphql::{self, Api},
     http,
     limits::JOURNAL_SEGMENT_BYTES_MAX,
     store::{Machine, Store},
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -80,6 +81,7 @@ pub fn copy(from: &Path, to: &Path) {
 struct Running {
     store: Store,
     app: App,
+    api: Api,
     address: String,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
@@ -96,6 +98,8 @@ pub struct World {
     restarts_between_steps: bool,
     /// The size at which the journal begins another segment, in bytes.
     pub segment_bytes_max: u64,
+    /// What its operator decides about the API. Nothing is spent: the clock stands still, and no budget would fill again.
+    pub api: graphql::Options,
 }
 
 impl World {
@@ -118,6 +122,7 @@ impl World {
             http: reqwest::Client::new(),
             restarts_between_steps: false,
             segment_bytes_max: JOURNAL_SEGMENT_BYTES_MAX,
+            api: graphql::Options { budgets: Budgets::NONE, ..graphql::Options::default() },
         };
         world.start().await;
         world
@@ -151,11 +156,12 @@ impl World {
         let address = listener.local_addr().unwrap().to_string();
         self.address = Some(address.clone());
         let (stop, stopped) = oneshot::channel();
-        let serving = http::serve(listener, Api::new(app.clone()), http::Options::default(), async move {
+        let api = Api::new(app.clone(), &self.api).unwrap();
+        let serving = http::serve(listener, api.clone(), http::Options::default(), async move {
             stopped.await.ok();
         });
         let served = tokio::spawn(async move { serving.await.unwrap() });
-        self.running = Some(Running { store, app, address, stop, served });
+        self.running = Some(Running { store, app, api, address, stop, served });
     }
 
     /// The next ids are those from this count on, even where they were given before.
@@ -170,8 +176,8 @@ impl World {
 
     /// Stops the server as an operator does, and leaves the data.
     pub async fn stop(&mut self) {
-        let Some(Running { store, app, stop, served, .. }) = self.running.take() else { return };
-        drop(app);
+        let Some(Running { store, app, api, stop, served, .. }) = self.running.take() else { return };
+        drop((app, api));
         // Connections that are kept alive would be waited for.
         self.http = reqwest::Client::new();
         stop.send(()).ok();
@@ -203,6 +209,12 @@ impl World {
         if self.restarts_between_steps {
             self.restart().await;
         }
+    }
+
+    /// What nobody is answered who asks in the server's own process, as if from this address.
+    pub async fn in_process(&self, address: Option<IpAddr>, request: async_graphql::Request) -> Value {
+        let api = &self.running.as_ref().unwrap().api;
+        serde_json::to_value(api.request(None, address, request).await.response).unwrap()
     }
 
     fn caller(&self, organisation: &str, name: &'static str) -> Caller {

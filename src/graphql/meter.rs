@@ -1,0 +1,131 @@
+//! What stands before every operation: what it costs, whether whoever asks may spend that, and whether he may have the
+//! schema described to him. It takes from quota and budgets once, and says in the answer what is left.
+//! Never executes anything, and never looks at an answer's data.
+
+use super::{
+    cost::{Cost, OPERATION, Prices, UnknownField},
+    error::{over_budget, schema_is_hidden, too_costly, too_many_requests},
+    types::Types,
+};
+use crate::{
+    app::{App, Budget, Budgets, Failed, Left},
+    domain::access::Viewer,
+    limits::OPERATION_COST_MAX,
+};
+use async_graphql::{Name, Request, Response, Value, parser::types::DocumentOperations};
+use std::sync::{Arc, OnceLock};
+
+/// To whom the schema is described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Introspection {
+    /// To those who are signed in.
+    #[default]
+    SignedIn,
+    /// To everyone.
+    Everyone,
+    /// To nobody.
+    Nobody,
+}
+
+/// What stands before the operations of one API.
+pub(super) struct Meter {
+    prices: &'static Prices,
+    budget: Budget,
+    introspection: Introspection,
+}
+
+/// An operation that was counted.
+#[derive(Debug, Default)]
+pub(super) struct Metered {
+    /// In points; none where the request never became an operation.
+    cost: Option<u64>,
+    /// What is left of the caller's budgets.
+    pub(super) left: Vec<Left>,
+    /// What is answered instead of executing it.
+    pub(super) refused: Option<Response>,
+}
+
+/// What the schema's fields cost: as constant as the schema.
+fn prices() -> Result<&'static Prices, UnknownField> {
+    static PRICES: OnceLock<Prices> = OnceLock::new();
+    if let Some(known) = PRICES.get() {
+        return Ok(known);
+    }
+    let types = Types::of(&super::schema::sdl()).map_err(|error| UnknownField(error.to_string()))?;
+    let prices = Prices::of(&types)?;
+    Ok(PRICES.get_or_init(|| prices))
+}
+
+impl Meter {
+    /// # Errors
+    /// Where the table of costs does not fit the schema.
+    pub(super) fn new(app: &App, budgets: Budgets, introspection: Introspection) -> Result<Self, UnknownField> {
+        Ok(Self { prices: prices()?, budget: app.budget(budgets), introspection })
+    }
+
+    /// Counts a request of whoever asks, from wherever.
+    pub(super) fn meter(
+        &self,
+        app: &App,
+        viewer: &Result<Arc<Viewer>, Failed>,
+        address: Option<std::net::IpAddr>,
+        request: &mut Request,
+    ) -> Metered {
+        let cost = self.cost(request);
+        let known = viewer.as_ref().ok().map(Arc::as_ref);
+        if let Some(wait) = known.and_then(|viewer| app.count_request(viewer).err()) {
+            return Metered { refused: Some(too_many_requests(wait)), ..Metered::default() };
+        }
+        // What is not executed takes no more than to look at it.
+        let too_costly = (cost.points > OPERATION_COST_MAX).then(|| too_costly(&cost));
+        let spent = if too_costly.is_some() { OPERATION } else { cost.points };
+        let (left, overdrawn) = match self.budget.spend(known, address, spent) {
+            Ok(left) => (left, None),
+            Err(overdrawn) => (vec![overdrawn.left()], Some(over_budget(&overdrawn, cost.points))),
+        };
+        let hidden =
+            || cost.describes_schema.then(|| schema_is_hidden(self.introspection, viewer.as_ref().err())).flatten();
+        Metered { cost: Some(cost.points), left, refused: overdrawn.or(too_costly).or_else(hidden) }
+    }
+
+    /// Counts a request that was refused before it was an operation.
+    pub(super) fn meter_refused(
+        &self,
+        viewer: &Result<Arc<Viewer>, Failed>,
+        address: Option<std::net::IpAddr>,
+    ) -> Metered {
+        match self.budget.spend(viewer.as_ref().ok().map(Arc::as_ref), address, OPERATION) {
+            Ok(left) => Metered { left, ..Metered::default() },
+            Err(overdrawn) => {
+                Metered { left: vec![overdrawn.left()], refused: Some(over_budget(&overdrawn, OPERATION)), cost: None }
+            }
+        }
+    }
+
+    /// What the request's operation costs; one that the document does not have is the engine's to refuse.
+    fn cost(&self, request: &mut Request) -> Cost {
+        let (name, variables) = (request.operation_name.clone(), request.variables.clone());
+        let Ok(document) = request.parsed_query() else { return Cost::default() };
+        let operation = match (&document.operations, &name) {
+            (DocumentOperations::Single(operation), _) => Some(operation),
+            (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name.as_str()),
+            (DocumentOperations::Multiple(operations), None) => {
+                operations.values().next().filter(|_| operations.len() == 1)
+            }
+        };
+        operation.map(|operation| self.prices.cost(document, &operation.node, &variables)).unwrap_or_default()
+    }
+}
+
+impl Metered {
+    /// The answer, with what its operation costs.
+    pub(super) fn said_in(&self, response: Response) -> Response {
+        let Some(cost) = self.cost else { return response };
+        let tightest = self.left.iter().min_by_key(|left| left.points);
+        let budget = tightest.map(|left| [("remaining", u64::from(left.points)), ("resetSeconds", left.seconds)]);
+        let said = [("requested", cost), ("limit", OPERATION_COST_MAX)].into_iter();
+        let said = said.chain(budget.into_iter().flatten());
+        let said = said.map(|(name, value)| (Name::new(name), Value::from(value))).collect();
+        response.extension("cost", Value::Object(said))
+    }
+}
