@@ -227,6 +227,24 @@ pub const DOCUMENT_TOKENS_MAX: usize = 2_000;
 /// spread the next one twice doubles this with every link.
 pub const DOCUMENT_FIELDS_MAX: usize = 5_000;
 
+/// How many fields of a document may lie in one another. The introspection query of the common clients has 13.
+pub const DOCUMENT_LEVELS_MAX: usize = 30;
+
+/// How many aliases a document may have once every fragment is expanded. People who compare things alias them by hand.
+pub const DOCUMENT_ALIASES_MAX: usize = 500;
+
+/// How many directives a document may have once every fragment is expanded.
+pub const DOCUMENT_DIRECTIVES_MAX: usize = 200;
+
+/// How many fields of the schema's root one operation may ask: each looks things up anew.
+pub const DOCUMENT_ROOT_FIELDS_MAX: usize = 100;
+
+/// About how many documents are kept that were found valid. An application has dozens.
+pub const DOCUMENTS_KEPT_MAX: usize = 1_000;
+
+/// How many bytes of text the kept documents have at most. Read, a document takes about forty times its text.
+pub const DOCUMENTS_KEPT_BYTES_MAX: u64 = 512 * 1024;
+
 /// The most points that one operation may cost. A point is about a microsecond of a processor: nobody holds one for much
 /// longer than a tenth of a second, and a full page with twenty fields of each row, or the whole schema, is under it.
 pub const OPERATION_COST_MAX: u64 = 100_000;

@@ -4,6 +4,7 @@
 
 use super::{
     cost::{Cost, OPERATION, Prices, UnknownField},
+    document::Admitted,
     error::{over_budget, schema_is_hidden, too_costly, too_many_requests},
     types::Types,
 };
@@ -12,7 +13,7 @@ use crate::{
     domain::access::Viewer,
     limits::OPERATION_COST_MAX,
 };
-use async_graphql::{Name, Request, Response, Value, parser::types::DocumentOperations};
+use async_graphql::{Name, Response, Value};
 use std::sync::{Arc, OnceLock};
 
 /// To whom the schema is described.
@@ -46,21 +47,25 @@ pub(super) struct Metered {
 }
 
 /// What the schema's fields cost: as constant as the schema.
-fn prices() -> Result<&'static Prices, UnknownField> {
+fn prices(types: &Types) -> Result<&'static Prices, UnknownField> {
     static PRICES: OnceLock<Prices> = OnceLock::new();
     if let Some(known) = PRICES.get() {
         return Ok(known);
     }
-    let types = Types::of(&super::schema::sdl()).map_err(|error| UnknownField(error.to_string()))?;
-    let prices = Prices::of(&types)?;
+    let prices = Prices::of(types)?;
     Ok(PRICES.get_or_init(|| prices))
 }
 
 impl Meter {
     /// # Errors
     /// Where the table of costs does not fit the schema.
-    pub(super) fn new(app: &App, budgets: Budgets, introspection: Introspection) -> Result<Self, UnknownField> {
-        Ok(Self { prices: prices()?, budget: app.budget(budgets), introspection })
+    pub(super) fn new(
+        app: &App,
+        types: &Types,
+        budgets: Budgets,
+        introspection: Introspection,
+    ) -> Result<Self, UnknownField> {
+        Ok(Self { prices: prices(types)?, budget: app.budget(budgets), introspection })
     }
 
     /// Counts a request of whoever asks, from wherever.
@@ -69,9 +74,9 @@ impl Meter {
         app: &App,
         viewer: &Result<Arc<Viewer>, Failed>,
         address: Option<std::net::IpAddr>,
-        request: &mut Request,
+        admitted: &Admitted,
     ) -> Metered {
-        let cost = self.cost(request);
+        let cost = self.cost(admitted);
         let known = viewer.as_ref().ok().map(Arc::as_ref);
         if let Some(wait) = known.and_then(|viewer| app.count_request(viewer).err()) {
             return Metered { refused: Some(too_many_requests(wait)), ..Metered::default() };
@@ -102,18 +107,10 @@ impl Meter {
         }
     }
 
-    /// What the request's operation costs; one that the document does not have is the engine's to refuse.
-    fn cost(&self, request: &mut Request) -> Cost {
-        let (name, variables) = (request.operation_name.clone(), request.variables.clone());
-        let Ok(document) = request.parsed_query() else { return Cost::default() };
-        let operation = match (&document.operations, &name) {
-            (DocumentOperations::Single(operation), _) => Some(operation),
-            (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name.as_str()),
-            (DocumentOperations::Multiple(operations), None) => {
-                operations.values().next().filter(|_| operations.len() == 1)
-            }
-        };
-        operation.map(|operation| self.prices.cost(document, &operation.node, &variables)).unwrap_or_default()
+    /// What the operation costs; one that the document does not have is the engine's to refuse.
+    fn cost(&self, admitted: &Admitted) -> Cost {
+        let of = |operation| self.prices.cost(admitted.document().parsed(), operation, admitted.variables());
+        admitted.operation().map(of).unwrap_or_default()
     }
 }
 

@@ -2,13 +2,17 @@
 //! Never holds a rule, and never a way around `app`.
 
 mod access;
+mod admission;
 mod api_key;
 mod call;
 mod cost;
 mod deployment;
+mod document;
+mod engine;
 mod error;
 mod event;
 mod event_kind;
+mod fitting;
 mod governance;
 mod id;
 mod identity;
@@ -19,6 +23,7 @@ mod node;
 mod page;
 mod quota;
 mod registry;
+mod resumption;
 mod scalar;
 mod schema;
 mod session;
@@ -29,8 +34,12 @@ mod sync;
 mod template;
 mod tenant;
 mod timeline;
+mod trusted;
 mod types;
 
+pub use admission::Refused;
 pub use cost::UnknownField;
+pub use document::{Admitted, Asked};
 pub use meter::Introspection;
-pub use schema::{Answered, Api, ApiConnection, Begun, Options, sdl};
+pub use schema::{Answered, Api, ApiConnection, ApiError, Begun, Options, sdl};
+pub use trusted::{TrustedDocument, TrustedDocumentError};

@@ -3,10 +3,13 @@
 
 use super::{
     access::{AccessQuery, explanation::ExplanationQuery, matrix::MatrixQuery, mutation::AccessMutation},
+    admission::Refused,
     api_key::{ApiKeyMutation, ApiKeyQuery},
     call::Asker,
     cost::UnknownField,
     deployment::DeploymentMutation,
+    document::{Admitted, Asked},
+    engine::Engine,
     error::{coded, is_unauthenticated, without_suggestions},
     governance::{GovernanceMutation, GovernanceQuery},
     identity::{BulkMutation, IdentityMutation, IdentityQuery},
@@ -24,13 +27,15 @@ use super::{
     template::TemplateQuery,
     tenant::{TenantMutation, TenantQuery},
     timeline::TimelineQuery,
+    trusted::{TrustedDocument, TrustedDocumentError},
+    types::Types,
 };
 use crate::{
     app::{App, Budgets, Call, Exported, Failed, Left, OpenSocket},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
-    Data, Executor, MergedObject, Request, Response, SDLExportOptions, Schema,
+    MergedObject, Response, SDLExportOptions, Schema,
     futures_util::stream::{self, BoxStream, StreamExt},
 };
 use std::{net::IpAddr, sync::Arc};
@@ -72,9 +77,9 @@ pub(super) struct Mutation(
     QuotaMutation,
 );
 
-type Root = Schema<Query, Mutation, Subscription>;
+pub(super) type Root = Schema<Query, Mutation, Subscription>;
 
-fn root() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+pub(super) fn root() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription).register_output_type::<Node>()
 }
 
@@ -91,12 +96,30 @@ pub struct Options {
     pub budgets: Budgets,
     /// To whom the schema is described.
     pub introspection: Introspection,
+    /// The documents that he trusts: they are asked by their ids.
+    pub documents: Vec<TrustedDocument>,
+    /// Whether only those are executed.
+    pub only_trusted: bool,
+}
+
+/// Why there is no API.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The table of costs does not fit the schema.
+    #[error(transparent)]
+    Cost(#[from] UnknownField),
+    /// The schema's own text cannot be read.
+    #[error("the schema cannot be read: {0}")]
+    Schema(#[from] async_graphql::parser::Error),
+    /// A trusted document cannot be executed.
+    #[error(transparent)]
+    Documents(#[from] TrustedDocumentError),
 }
 
 /// The API over one application. Clones share it.
 #[derive(Clone)]
 pub struct Api {
-    schema: Root,
+    engine: Arc<Engine>,
     app: App,
     meter: Arc<Meter>,
 }
@@ -139,10 +162,26 @@ impl Api {
     /// The API over an application.
     ///
     /// # Errors
-    /// Where the table of costs does not fit the schema.
-    pub fn new(app: App, options: &Options) -> Result<Self, UnknownField> {
-        let meter = Arc::new(Meter::new(&app, options.budgets, options.introspection)?);
-        Ok(Self { schema: root().data(app.clone()).finish(), app, meter })
+    /// Where a trusted document is not valid, or the table of costs does not fit the schema.
+    pub fn new(app: App, options: &Options) -> Result<Self, ApiError> {
+        let types = Types::of_schema()?;
+        let meter = Arc::new(Meter::new(&app, types, options.budgets, options.introspection)?);
+        let engine = Arc::new(Engine::new(&app, types, &options.documents, options.only_trusted)?);
+        Ok(Self { engine, app, meter })
+    }
+
+    /// Looks at the document of what is asked, as far as it can be refused before it is validated.
+    ///
+    /// # Errors
+    /// Where it does not parse, costs too much to look at, is named and not known, or is not trusted where only those
+    /// are executed.
+    pub fn admit(&self, asked: Asked) -> Result<Admitted, Refused> {
+        self.engine.admit(asked)
+    }
+
+    /// How many documents are kept that were asked before.
+    pub fn documents_kept(&self) -> usize {
+        self.engine.documents_kept()
     }
 
     /// Whether the server can no longer write: an operator has to restart it.
@@ -162,13 +201,16 @@ impl Api {
 
     /// Answers one request of whoever presents this credential, or of nobody, from this network address; a caller in
     /// the same process has none.
-    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, mut request: Request) -> Answered {
+    pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, admitted: Admitted) -> Answered {
         let viewer = self.viewer(credential).await;
-        let mut metered = self.meter.meter(&self.app, &viewer, address, &mut request);
+        let mut metered = self.meter.meter(&self.app, &viewer, address, &admitted);
         let (invalid, stranger) = (credential.is_some() && is_nobody(&viewer), viewer.is_err());
         let response = match metered.refused.take() {
             Some(refused) => refused,
-            None => self.schema.execute(request.data(Asker::new(viewer, address))).await,
+            None => match self.engine.invalid(&admitted).await {
+                Some(invalid) => invalid,
+                None => self.engine.execute(&admitted, Asker::new(viewer, address)).await,
+            },
         };
         answered(worded(response, stranger), invalid, metered)
     }
@@ -230,21 +272,45 @@ fn answered(response: Response, invalid: bool, metered: Metered) -> Answered {
 
 impl ApiConnection {
     /// Begins an operation, asking anew whether the credential still stands.
-    pub async fn begin(&self, mut request: Request) -> Begun {
+    pub async fn begin(&self, admitted: &Admitted) -> Begun {
         let viewer = self.api.viewer(self.credential.as_deref()).await;
-        let mut metered = self.api.meter.meter(&self.api.app, &viewer, self.address, &mut request);
+        let mut metered = self.api.meter.meter(&self.api.app, &viewer, self.address, admitted);
         let (invalid, stranger) = (self.credential.is_some() && is_nobody(&viewer), viewer.is_err());
-        if let Some(refused) = metered.refused.take() {
+        let refused = match metered.refused.take() {
+            Some(refused) => Some(refused),
+            None => self.api.engine.invalid(admitted).await,
+        };
+        if let Some(refused) = refused {
             return Begun::Refused(answered(worded(refused, stranger), invalid, metered));
         }
-        let request = request.data(Asker::new(viewer, self.address));
+        let asker = Asker::new(viewer, self.address);
         let left = metered.left.clone();
-        let answers = self.api.schema.execute_stream(request).enumerate().map(move |(number, response)| {
+        let answers = self.api.engine.execute_stream(admitted, asker).enumerate().map(move |(number, response)| {
             let response = worded(response, stranger);
             // Each event would be larger for what its first says once.
             if number == 0 { metered.said_in(response) } else { response }
         });
         Begun::Stream { answers: answers.boxed(), left }
+    }
+
+    /// As [`Api::admit`].
+    ///
+    /// # Errors
+    /// As it.
+    pub fn admit(&self, asked: Asked) -> Result<Admitted, Refused> {
+        self.api.admit(asked)
+    }
+
+    /// The answers of an operation, those of its refusal included.
+    pub fn answers(&self, admitted: Admitted) -> BoxStream<'static, Response> {
+        let this = self.clone();
+        let stream = stream::once(async move {
+            match this.begin(&admitted).await {
+                Begun::Stream { answers, .. } => answers,
+                Begun::Refused(Answered { response, .. }) => stream::once(std::future::ready(response)).boxed(),
+            }
+        });
+        stream.flatten().boxed()
     }
 
     /// Counts what was refused before it was an operation; where the budget for that is spent, answers so.
@@ -258,22 +324,5 @@ impl ApiConnection {
             (Some(credential), Some(viewer)) => self.api.app.ended(credential, viewer).await,
             _ => std::future::pending().await,
         }
-    }
-}
-
-impl Executor for ApiConnection {
-    async fn execute(&self, request: Request) -> Response {
-        self.api.request(self.credential.as_deref(), self.address, request).await.response
-    }
-
-    fn execute_stream(&self, request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        let this = self.clone();
-        let stream = stream::once(async move {
-            match this.begin(request).await {
-                Begun::Stream { answers, .. } => answers,
-                Begun::Refused(Answered { response, .. }) => stream::once(std::future::ready(response)).boxed(),
-            }
-        });
-        stream.flatten().boxed()
     }
 }

@@ -2,6 +2,7 @@
 //! input holds.
 //! Never says what anything costs, and never checks a value: `cost` and whoever coerces variables ask it.
 
+use super::schema::sdl;
 use async_graphql::{
     Name, Positioned,
     parser::{
@@ -12,7 +13,10 @@ use async_graphql::{
         },
     },
 };
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::OnceLock,
+};
 
 /// The types with which a schema describes itself, as the specification has them; no schema's text holds them.
 const INTROSPECTION: &str = include_str!("types/introspection.graphql");
@@ -54,6 +58,18 @@ pub(super) struct Types {
 }
 
 impl Types {
+    /// The types of this server's schema, which are as constant as it is.
+    ///
+    /// # Errors
+    /// Where its text cannot be read.
+    pub(super) fn of_schema() -> Result<&'static Self, Error> {
+        static TYPES: OnceLock<Types> = OnceLock::new();
+        match TYPES.get() {
+            Some(known) => Ok(known),
+            None => Self::of(&sdl()).map(|types| TYPES.get_or_init(|| types)),
+        }
+    }
+
     /// The types of a schema.
     ///
     /// # Errors

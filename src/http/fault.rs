@@ -1,6 +1,7 @@
 //! What a caller hears when a request never becomes an operation: a status, a code of the closed set and one
 //! sentence. Never carries text of the runtime, the engine or the store.
 
+use crate::graphql::Refused;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -24,6 +25,11 @@ impl Fault {
 
     pub(super) fn limit(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "LIMIT_EXCEEDED", message)
+    }
+
+    /// What a document was refused for.
+    pub(super) fn of_document(refused: Refused) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, refused.code, refused.message)
     }
 
     /// The one element of the answer's `errors`.

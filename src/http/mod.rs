@@ -2,7 +2,6 @@
 //! Knows status codes, headers, media types and close codes. Never decides who may do what: it hands the
 //! credential that came with a request to the floor below, unread.
 
-mod admission;
 mod auth;
 mod export;
 mod fault;

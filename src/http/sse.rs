@@ -3,16 +3,17 @@
 //! Never keeps a reservation between requests: what a stream needs to go on, its events carry.
 
 use super::{
-    Server, admission,
+    Server,
     fault::Fault,
     rate_limit,
     transport::{self, JSON, counted, mutation_by_get},
 };
-use crate::{app::Failed, graphql::Begun, limits::STREAM_HEARTBEAT_SECONDS};
-use async_graphql::{
-    Name, Positioned, Request, Response as Outcome, Value,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationType, Selection},
+use crate::{
+    app::Failed,
+    graphql::{Asked, Begun},
+    limits::STREAM_HEARTBEAT_SECONDS,
 };
+use async_graphql::{Response as Outcome, Value, parser::types::OperationType};
 use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::{
@@ -45,17 +46,17 @@ pub(super) async fn answer(
     method: Method,
     (credential, peer): (Option<&str>, SocketAddr),
     headers: &HeaderMap,
-    mut request: Request,
+    asked: Asked,
 ) -> Response {
-    match admission::admit(&mut request) {
+    let mut admitted = match server.api.admit(asked).map_err(Fault::of_document) {
+        Ok(admitted) => admitted,
         Err(fault) => return counted(server, (credential, peer), JSON, fault.answer(JSON)).await,
-        Ok(Some(OperationType::Mutation)) if method == Method::GET => {
-            return counted(server, (credential, peer), JSON, mutation_by_get().answer(JSON)).await;
-        }
-        Ok(_) => {}
+    };
+    if admitted.kind() == Some(OperationType::Mutation) && method == Method::GET {
+        return counted(server, (credential, peer), JSON, mutation_by_get().answer(JSON)).await;
     }
     if let Some(last) = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok()).filter(|last| !last.is_empty()) {
-        resume(&mut request, last);
+        admitted = admitted.resumed_after(last);
     }
     let api = match server.api.connection(credential, Some(peer.ip())).await {
         Ok(api) => api,
@@ -67,7 +68,7 @@ pub(super) async fn answer(
             return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
         }
     };
-    let (answers, left) = match api.begin(request).await {
+    let (answers, left) = match api.begin(&admitted).await {
         Begun::Stream { answers, left } => (answers, left),
         Begun::Refused(answered) => return transport::answer(answered, JSON),
     };
@@ -120,42 +121,4 @@ fn cursor(data: &Value) -> Option<&str> {
         | Value::List(_)
         | Value::Object(_) => None,
     }
-}
-
-/// Has the operation's subscription begin behind the event that the client heard last: by its variable where `after`
-/// is one, which must stay in use, and by the argument itself otherwise.
-fn resume(request: &mut Request, last: &str) {
-    let Ok(mut document) = request.parsed_query().cloned() else { return };
-    for variable in begin_after(&mut document, last) {
-        request.variables.insert(variable, Value::from(last));
-    }
-    request.set_parsed_query(document);
-}
-
-/// Sets the argument `after` of every root field of the document's subscriptions; answers the variables that stand
-/// there instead of a value.
-fn begin_after(document: &mut ExecutableDocument, last: &str) -> Vec<Name> {
-    let operations: Vec<_> = match &mut document.operations {
-        DocumentOperations::Single(operation) => vec![operation],
-        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
-    };
-    let mut variables = vec![];
-    for operation in operations.into_iter().filter(|operation| operation.node.ty == OperationType::Subscription) {
-        for selection in &mut operation.node.selection_set.node.items {
-            let Selection::Field(field) = &mut selection.node else { continue };
-            let place = field.pos;
-            let arguments = &mut field.node.arguments;
-            match arguments.iter_mut().find(|(name, _)| name.node == "after") {
-                Some((_, value)) => match value.node.clone().into_const_with(Err::<Value, Name>) {
-                    Err(variable) => variables.push(variable),
-                    Ok(_) => value.node = Value::from(last).into_value(),
-                },
-                None => {
-                    let value = Positioned::new(Value::from(last).into_value(), place);
-                    arguments.push((Positioned::new(Name::new("after"), place), value));
-                }
-            }
-        }
-    }
-    variables
 }

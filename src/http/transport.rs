@@ -3,14 +3,13 @@
 //! Never caches and never lets an answer be cached.
 
 use super::Server;
-use super::admission;
 use super::auth::credential;
 use super::fault::Fault;
 use super::{rate_limit, sse};
-use crate::graphql::Answered;
+use crate::graphql::{Answered, Asked};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response as Outcome, ServerError, Value};
+use async_graphql::{Response as Outcome, ServerError, Value};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Query, State};
@@ -50,6 +49,7 @@ pub(super) async fn post(
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
     query: Option<String>,
+    document_id: Option<String>,
     operation_name: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
@@ -78,21 +78,21 @@ pub(super) async fn get(
     }
 }
 
-fn from_parameters(parameters: Parameters) -> Result<Request, Fault> {
-    let mut request = Request::new(parameters.query.unwrap_or_default());
-    request.operation_name = parameters.operation_name.filter(|name| !name.is_empty());
+fn from_parameters(parameters: Parameters) -> Result<Asked, Fault> {
+    let Parameters { query, document_id, operation_name, .. } = parameters;
+    let mut asked = Asked { query, document_id, operation_name, ..Asked::default() };
     if let Some(variables) = parameters.variables.filter(|text| !text.is_empty()) {
-        request.variables = serde_json::from_str(&variables)
+        asked.variables = serde_json::from_str(&variables)
             .map_err(|_| Fault::bad_request("The parameter variables is not a JSON object."))?;
     }
     if let Some(extensions) = parameters.extensions.filter(|text| !text.is_empty()) {
-        request.extensions = serde_json::from_str(&extensions)
+        asked.extensions = serde_json::from_str(&extensions)
             .map_err(|_| Fault::bad_request("The parameter extensions is not a JSON object."))?;
     }
-    with_document(request)
+    Ok(asked)
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Request, Fault> {
+async fn read(headers: &HeaderMap, body: Body) -> Result<Asked, Fault> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "Send the request as application/json, in UTF-8.";
@@ -113,20 +113,12 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Request, Fault> {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => Fault::bad_request("The body broke off."),
     })?;
-    let request = serde_json::from_slice::<Request>(&body).map_err(|error| {
+    serde_json::from_slice(&body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Fault::bad_request(format!(
             "The body is not a GraphQL request in JSON (line {line}, column {column}). Batches are not taken."
         ))
-    })?;
-    with_document(request)
-}
-
-fn with_document(request: Request) -> Result<Request, Fault> {
-    if request.query.is_empty() {
-        return Err(Fault::bad_request("The request has no query."));
-    }
-    Ok(request)
+    })
 }
 
 fn too_large() -> Fault {
@@ -183,13 +175,13 @@ async fn execute(
     method: Method,
     media_type: &'static str,
     (credential, peer): (Option<&str>, SocketAddr),
-    mut request: Request,
+    asked: Asked,
 ) -> Response {
-    let kind = match admission::admit(&mut request) {
-        Ok(kind) => kind,
+    let admitted = match server.api.admit(asked).map_err(Fault::of_document) {
+        Ok(admitted) => admitted,
         Err(fault) => return counted(server, (credential, peer), media_type, refused(&fault, media_type)).await,
     };
-    match kind {
+    match admitted.kind() {
         Some(OperationType::Mutation) if method == Method::GET => {
             return counted(server, (credential, peer), media_type, mutation_by_get().answer(media_type)).await;
         }
@@ -202,7 +194,7 @@ async fn execute(
         Some(OperationType::Query | OperationType::Mutation) | None => {}
     }
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    match tokio::time::timeout(limit, server.api.request(credential, Some(peer.ip()), request)).await {
+    match tokio::time::timeout(limit, server.api.request(credential, Some(peer.ip()), admitted)).await {
         Ok(answered) => answer(answered, media_type),
         Err(_) => {
             let message = "The operation took too long; whether it took effect is not known.";

@@ -2,16 +2,16 @@
 //! A client that reads slowly holds back only its own operations: their streams are not polled while a
 //! message waits to be sent. Never closes with 1002 or 1011, on which clients give up for good.
 
+use super::Server;
 use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::is_refused;
-use super::{Server, admission};
 use crate::app::Failed;
-use crate::graphql::ApiConnection;
+use crate::graphql::{ApiConnection, Asked};
 use crate::limits::{
     REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
 };
-use async_graphql::{Executor, Request, Response as Outcome};
+use async_graphql::Response as Outcome;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -66,7 +66,7 @@ fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientMessage {
     ConnectionInit { payload: Option<Map<String, Value>> },
-    Subscribe { id: String, payload: Box<Request> },
+    Subscribe { id: String, payload: Box<Asked> },
     Complete { id: String },
     Ping {},
     Pong {},
@@ -197,24 +197,27 @@ impl Connection {
         }
     }
 
-    async fn start(&mut self, api: &ApiConnection, id: String, mut request: Request) -> Result<(), End> {
+    async fn start(&mut self, api: &ApiConnection, id: String, asked: Asked) -> Result<(), End> {
         if self.running.contains_key(&id) {
             return Err(End::Close(4409, "A subscriber with this id already exists"));
         }
         let admitted = if self.running.len() < SOCKET_OPERATIONS_MAX {
-            admission::admit(&mut request).map(|_| ())
+            api.admit(asked).map_err(Fault::of_document)
         } else {
             Err(Fault::limit(format!("A socket runs at most {SOCKET_OPERATIONS_MAX} operations at a time.")))
         };
-        if let Err(fault) = admitted {
-            // It costs what looking at it costs, like everything that is asked.
-            let payload = match api.refused().await {
-                Some(overdrawn) => json!(overdrawn.errors),
-                None => json!([fault.error()]),
-            };
-            return self.send(&ServerMessage::Error { id: &id, payload }).await;
-        }
-        let outcomes = api.execute_stream(request, None).map(|outcome| Step::Outcome(Box::new(outcome)));
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                // It costs what looking at it costs, like everything that is asked.
+                let payload = match api.refused().await {
+                    Some(overdrawn) => json!(overdrawn.errors),
+                    None => json!([fault.error()]),
+                };
+                return self.send(&ServerMessage::Error { id: &id, payload }).await;
+            }
+        };
+        let outcomes = api.answers(admitted).map(|outcome| Step::Outcome(Box::new(outcome)));
         let steps = outcomes.chain(once(ready(Step::Done)));
         let (handle, registration) = AbortHandle::new_pair();
         self.running.insert(id.clone(), handle);

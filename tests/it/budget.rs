@@ -5,7 +5,6 @@ use super::{
     way::{Said, Way},
     world::World,
 };
-use async_graphql::Request;
 use countersign::{app::Budgets, graphql};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -112,7 +111,7 @@ async fn an_address_is_a_place() {
     world.restart().await;
     let code = async |address: &str| {
         let address: IpAddr = address.parse().unwrap();
-        let answer = world.in_process(Some(address), Request::new("{ __typename }")).await;
+        let answer = world.in_process(Some(address), "{ __typename }").await;
         answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("ok").to_owned()
     };
     assert_eq!([code("203.0.113.7").await, code("203.0.113.7").await], ["ok", "ok"]);

@@ -4,7 +4,7 @@ use super::{
     fixture,
     machine::{CountedIds, HandClock, machine},
 };
-use async_graphql::{Executor, Request, Response, Variables, futures_util::stream::BoxStream};
+use async_graphql::{Response, Variables, futures_util::stream::BoxStream};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign::{
     app::{App, Call, demo, fixture::ACME, founder},
@@ -21,7 +21,7 @@ use countersign::{
         template::{ItemType, TemplateStatus},
         text::{FieldKey, Name, Text},
     },
-    graphql::{self, Api},
+    graphql::{self, Api, Asked},
     store::Store,
 };
 use futures_util::{FutureExt, StreamExt};
@@ -48,6 +48,10 @@ const FEEDBACK: &str = "subscription($after: EventCursor) { feedbackRequests(aft
     cursor node { signOff { id } item { name } step groups requestedBy { name } } } }";
 const REVIEWS: &str = "subscription($after: EventCursor) { reviewRequests(after: $after) {
     cursor node { kind signOff { id status } groups } } }";
+
+fn asked(query: &str, variables: Value) -> Asked {
+    Asked { query: Some(query.to_owned()), variables: Variables::from_json(variables), ..Asked::default() }
+}
 
 impl Hall {
     async fn new() -> Self {
@@ -95,8 +99,8 @@ impl Hall {
     }
 
     async fn response(&self, who: &str, query: &str, variables: Value) -> Value {
-        let request = Request::new(query).variables(Variables::from_json(variables));
-        serde_json::to_value(self.api.request(Some(self.credential(who)), None, request).await.response).unwrap()
+        let admitted = self.api.admit(asked(query, variables)).unwrap();
+        serde_json::to_value(self.api.request(Some(self.credential(who)), None, admitted).await.response).unwrap()
     }
 
     async fn ask(&self, who: &str, query: &str, variables: Value) -> Value {
@@ -118,8 +122,7 @@ impl Hall {
 
     async fn listens(&self, who: &str, query: &str, variables: Value) -> Heard {
         let socket = self.api.connection(Some(self.credential(who)), None).await.unwrap();
-        let request = Request::new(query).variables(Variables::from_json(variables));
-        let mut heard = socket.execute_stream(request, None);
+        let mut heard = socket.answers(self.api.admit(asked(query, variables)).unwrap());
         // Polled once, as a socket does, so that "from now on" means from here.
         assert!(poll(&mut heard).await.is_none(), "nothing has happened yet");
         heard
@@ -127,7 +130,7 @@ impl Hall {
 
     async fn replays(&self, who: &str, query: &str, variables: Value) -> Heard {
         let socket = self.api.connection(Some(self.credential(who)), None).await.unwrap();
-        socket.execute_stream(Request::new(query).variables(Variables::from_json(variables)), None)
+        socket.answers(self.api.admit(asked(query, variables)).unwrap())
     }
 
     /// Everything that somebody may read, page by page, with each cursor.

@@ -23,6 +23,7 @@ mod described;
 mod desk;
 mod dictionary;
 mod doctor;
+mod document;
 mod erasure;
 mod event;
 mod explanation;

@@ -212,9 +212,16 @@ impl World {
     }
 
     /// What nobody is answered who asks in the server's own process, as if from this address.
-    pub async fn in_process(&self, address: Option<IpAddr>, request: async_graphql::Request) -> Value {
+    pub async fn in_process(&self, address: Option<IpAddr>, query: &str) -> Value {
         let api = &self.running.as_ref().unwrap().api;
-        serde_json::to_value(api.request(None, address, request).await.response).unwrap()
+        let admitted =
+            api.admit(graphql::Asked { query: Some(query.to_owned()), ..graphql::Asked::default() }).unwrap();
+        serde_json::to_value(api.request(None, address, admitted).await.response).unwrap()
+    }
+
+    /// How many documents the server keeps that were asked before.
+    pub fn documents_kept(&self) -> usize {
+        self.running.as_ref().unwrap().api.documents_kept()
     }
 
     fn caller(&self, organisation: &str, name: &'static str) -> Caller {
