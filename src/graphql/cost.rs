@@ -22,7 +22,8 @@ use weights::{FIELD, INPUTS, LIST_ROWS, LISTS, MUTATION, ROWS_OF_PARENT, SUBSCRI
 pub(super) struct Cost {
     /// In points.
     pub(super) points: u64,
-    /// The list that costs most, as `Type.field`, and how many rows it was taken to have.
+    /// The list to ask less of, as `Type.field`: of those that make most of it the innermost whose length is asked for;
+    /// and how many rows it was taken to have.
     pub(super) dearest: Option<(String, u64)>,
     /// Whether it asks for the schema's own description.
     pub(super) describes_schema: bool,
@@ -277,10 +278,16 @@ impl<'a> Counting<'a> {
             counted = counted.times(rows);
         }
         counted.points = counted.points.saturating_add(priced.own).saturating_add(each.saturating_mul(rows));
-        let is_named = matches!(priced.rows, Rows::Page | Rows::About(_) | Rows::Input { .. });
-        let most = counted.dearest.map_or(0, |(points, ..)| points);
-        // The innermost list that makes most of it is the one to ask less of.
-        if is_named && most < counted.points.div_ceil(2) {
+        let asks = |rows: Rows| matches!(rows, Rows::Page | Rows::Input { .. });
+        let named = counted.dearest.map_or((0, false), |(points, below, _)| (points, asks(below.rows)));
+        let makes_most = |points: u64| points < counted.points.div_ceil(2);
+        // The innermost list that makes most of it is the one to ask less of; of others nobody says how long they are.
+        let is_dearest = match priced.rows {
+            Rows::Page | Rows::Input { .. } => !named.1 || makes_most(named.0),
+            Rows::About(_) => !named.1 && makes_most(named.0),
+            Rows::One | Rows::OfParent | Rows::Wrapped => false,
+        };
+        if is_dearest {
             counted.dearest = Some((counted.points, priced, rows));
         }
         counted
@@ -338,10 +345,7 @@ impl<'a> Counting<'a> {
                 _ => return false,
             };
             let condition = match directive.node.get_argument("if").map(|value| &value.node) {
-                Some(Value::Variable(name)) => self.variable(name).and_then(|value| match value {
-                    ConstValue::Boolean(condition) => Some(*condition),
-                    _ => None,
-                }),
+                Some(Value::Variable(name)) => self.variable(name).and_then(boolean),
                 Some(Value::Boolean(condition)) => Some(*condition),
                 Some(_) | None => None,
             };
@@ -350,12 +354,13 @@ impl<'a> Counting<'a> {
     }
 }
 
+fn boolean(value: &ConstValue) -> Option<bool> {
+    if let ConstValue::Boolean(value) = value { Some(*value) } else { None }
+}
+
 fn rows(value: &ConstValue) -> Option<u64> {
-    match value {
-        // Less than none is refused, and never read.
-        ConstValue::Number(rows) => rows.as_u64().or(Some(0)),
-        _ => None,
-    }
+    // Less than none is refused, and never read.
+    if let ConstValue::Number(rows) = value { rows.as_u64().or(Some(0)) } else { None }
 }
 
 fn length(value: &ConstValue, at: &[&str]) -> u64 {

@@ -14,7 +14,11 @@ use crate::{
     limits::OPERATION_COST_MAX,
 };
 use async_graphql::{Name, Response, Value};
-use std::sync::{Arc, OnceLock};
+use std::{
+    net::IpAddr,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
 
 /// To whom the schema is described.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,24 @@ pub enum Introspection {
     Everyone,
     /// To nobody.
     Nobody,
+}
+
+/// A word that names nobody to whom the schema could be described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be signed-in, everyone or nobody")]
+pub struct UnknownIntrospection;
+
+impl FromStr for Introspection {
+    type Err = UnknownIntrospection;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "signed-in" => Ok(Self::SignedIn),
+            "everyone" => Ok(Self::Everyone),
+            "nobody" => Ok(Self::Nobody),
+            _ => Err(UnknownIntrospection),
+        }
+    }
 }
 
 /// What stands before the operations of one API.
@@ -73,7 +95,7 @@ impl Meter {
         &self,
         app: &App,
         viewer: &Result<Arc<Viewer>, Failed>,
-        address: Option<std::net::IpAddr>,
+        address: Option<IpAddr>,
         admitted: &Admitted,
     ) -> Metered {
         let cost = self.cost(admitted);
@@ -94,11 +116,7 @@ impl Meter {
     }
 
     /// Counts a request that was refused before it was an operation.
-    pub(super) fn meter_refused(
-        &self,
-        viewer: &Result<Arc<Viewer>, Failed>,
-        address: Option<std::net::IpAddr>,
-    ) -> Metered {
+    pub(super) fn meter_refused(&self, viewer: &Result<Arc<Viewer>, Failed>, address: Option<IpAddr>) -> Metered {
         match self.budget.spend(viewer.as_ref().ok().map(Arc::as_ref), address, OPERATION) {
             Ok(left) => Metered { left, ..Metered::default() },
             Err(overdrawn) => {

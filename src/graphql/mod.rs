@@ -40,6 +40,6 @@ mod types;
 pub use admission::Refused;
 pub use cost::UnknownField;
 pub use document::{Admitted, Asked};
-pub use meter::Introspection;
+pub use meter::{Introspection, UnknownIntrospection};
 pub use schema::{Answered, Api, ApiConnection, ApiError, Begun, Options, sdl};
 pub use trusted::{TrustedDocument, TrustedDocumentError};

@@ -144,7 +144,7 @@ pub enum Begun {
         left: Vec<Left>,
     },
     /// Nothing of it was done.
-    Refused(Answered),
+    Refused(Box<Answered>),
 }
 
 /// The API for one socket, whose credential came with its first message. The last clone that is dropped closes it.
@@ -281,7 +281,7 @@ impl ApiConnection {
             None => self.api.engine.invalid(admitted).await,
         };
         if let Some(refused) = refused {
-            return Begun::Refused(answered(worded(refused, stranger), invalid, metered));
+            return Begun::Refused(Box::new(answered(worded(refused, stranger), invalid, metered)));
         }
         let asker = Asker::new(viewer, self.address);
         let left = metered.left.clone();
@@ -307,7 +307,7 @@ impl ApiConnection {
         let stream = stream::once(async move {
             match this.begin(&admitted).await {
                 Begun::Stream { answers, .. } => answers,
-                Begun::Refused(Answered { response, .. }) => stream::once(std::future::ready(response)).boxed(),
+                Begun::Refused(answered) => stream::once(std::future::ready(answered.response)).boxed(),
             }
         });
         stream.flatten().boxed()

@@ -70,7 +70,7 @@ pub(super) async fn answer(
     };
     let (answers, left) = match api.begin(&admitted).await {
         Begun::Stream { answers, left } => (answers, left),
-        Begun::Refused(answered) => return transport::answer(answered, JSON),
+        Begun::Refused(answered) => return transport::answer(*answered, JSON),
     };
     let (mut stopping, open) = (server.stopping.clone(), server.open.clone());
     let stopped = async move {

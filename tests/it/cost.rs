@@ -121,7 +121,7 @@ async fn what_costs_too_much_is_not_done_whichever_way_it_is_asked() {
 
     let before = world.position("acme").await;
     let create = "mutation($input: CreateGroupInput!) { createGroup(input: $input) { userErrors { code }
-        group { members { activity(first: 100) { nodes { kind action actor { id } notified { id name } } } } } } }";
+        group { members { activity(first: 100) { nodes { kind cursor notified { id name email active } } } } } } }";
     let answer = ann.ask(create, json!({ "input": { "name": "Costly" } })).await;
     answer.refused("LIMIT_EXCEEDED");
     let said = answer.body["errors"][0]["message"].as_str().unwrap();

@@ -7,7 +7,7 @@ use super::{
 use async_graphql::{Response, Variables, futures_util::stream::BoxStream};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign::{
-    app::{App, Call, demo, fixture::ACME, founder},
+    app::{App, Budgets, Call, demo, fixture::ACME, founder},
     domain::{
         access::{View, Viewer},
         action::CreateGovernedProject,
@@ -66,7 +66,8 @@ impl Hall {
         }
         let admin = app.authenticate(&credentials["acme/admin"]).await.unwrap();
         Self {
-            api: Api::new(app.clone(), &graphql::Options::default()).unwrap(),
+            api: Api::new(app.clone(), &graphql::Options { budgets: Budgets::NONE, ..graphql::Options::default() })
+                .unwrap(),
             app,
             acme: admin.tenant(),
             credentials,
@@ -84,7 +85,8 @@ impl Hall {
         let store = Store::open(directory.path(), &machine(&clock, CountedIds::from(1_000_000))).unwrap();
         let app = App::open(store).await.unwrap();
         Self {
-            api: Api::new(app.clone(), &graphql::Options::default()).unwrap(),
+            api: Api::new(app.clone(), &graphql::Options { budgets: Budgets::NONE, ..graphql::Options::default() })
+                .unwrap(),
             app,
             acme,
             credentials,
