@@ -1,14 +1,16 @@
 //! Budgets: how much may be asked in a minute, by the hand clock; what the headers say; and who pays for whom.
 
 use super::{
-    client::Caller,
-    way::{Said, Way},
+    client::{Caller, Socket},
+    quota::open,
     world::World,
 };
 use countersign::{app::Budgets, graphql};
+use futures_util::{SinkExt, StreamExt};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
+use tokio_tungstenite::tungstenite::Message;
 
 /// Costs 13 points.
 const VIEWER: &str = "{ viewer { user { id } } }";
@@ -148,30 +150,44 @@ async fn what_is_refused_is_paid_for_and_what_is_too_large_takes_all() {
     world.end().await;
 }
 
+/// Asks on a socket that is open; answers what comes of it: the type of the message and its payload.
+async fn on(socket: &mut Socket, id: &str, query: &str) -> (String, Value) {
+    let message = json!({ "type": "subscribe", "id": id, "payload": { "query": query } });
+    socket.send(Message::text(message.to_string())).await.unwrap();
+    loop {
+        let Message::Text(text) = socket.next().await.unwrap().unwrap() else { continue };
+        let message: Value = serde_json::from_str(&text).unwrap();
+        if message["id"] == id {
+            return (message["type"].as_str().unwrap().to_owned(), message["payload"].clone());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_hears_it_and_stays_open_and_a_stream_is_not_begun() {
-    let world = world(Budgets { principal: 120, ..Budgets::NONE }).await;
+    let world = world(Budgets { principal: 30, ..Budgets::NONE }).await;
     let ann = world.ann();
-    let mut listening = ann.subscribe("subscription { events { cursor } }", json!({})).await;
-    // 111 of 120 are spent.
-    let refused = ann.ask_by(Way::Socket, VIEWER, json!({})).await;
-    refused.refused("RATE_LIMITED");
-    assert_eq!(refused.body["errors"][0]["extensions"]["retryAfterSeconds"], 2);
-    ann.ask_by(Way::Socket, "{ viewer {", json!({})).await.refused("RATE_LIMITED");
+    let mut socket = open(&ann).await.unwrap();
+    for (id, left) in [("1", 17), ("2", 4)] {
+        let (kind, answer) = on(&mut socket, id, VIEWER).await;
+        assert_eq!((kind.as_str(), &answer["extensions"]["cost"]["remaining"]), ("next", &json!(left)));
+    }
+    let limited = |seconds: u64| json!({ "code": "RATE_LIMITED", "retryAfterSeconds": seconds });
+    let (kind, errors) = on(&mut socket, "3", VIEWER).await;
+    assert_eq!((kind.as_str(), &errors[0]["extensions"]), ("error", &limited(18)));
+    // What does not parse is paid for, too.
+    let (kind, errors) = on(&mut socket, "4", "{ viewer {").await;
+    assert_eq!((kind.as_str(), &errors[0]["extensions"]), ("error", &limited(12)));
+
     let request = ann.http.post(format!("http://{}/graphql", ann.address)).header("accept", "text/event-stream");
     let request = request.bearer_auth(ann.credential.as_deref().unwrap());
     let stream = request.json(&json!({ "query": "subscription { events { cursor } }" })).send().await.unwrap();
-    assert_eq!((stream.status().as_u16(), &stream.headers()["retry-after"]), (429, &"51".parse().unwrap()));
-    assert_eq!(stream.headers()["ratelimit"], r#""principal";r=0;t=51"#);
-    assert_eq!(stream.json::<Value>().await.unwrap()["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+    assert_eq!((stream.status().as_u16(), &stream.headers()["retry-after"]), (429, &"52".parse().unwrap()));
+    assert_eq!(stream.headers()["ratelimit"], r#""principal";r=0;t=52"#);
+    assert_eq!(stream.json::<Value>().await.unwrap()["errors"][0]["extensions"], limited(52));
 
-    // The socket that was refused something is asked again, and what runs goes on.
-    let mut sent = ann.send(Way::Socket, VIEWER, json!({})).await;
-    let Some(Said::Answer(first)) = sent.next(Duration::from_secs(60)).await else { panic!("no answer") };
-    assert_eq!(first["errors"][0]["extensions"]["code"], "RATE_LIMITED");
-    world.clock.advance(2);
-    assert!(listening.closed(Duration::from_millis(500)).await.is_none(), "the socket was closed");
-    ann.ask_by(Way::Socket, VIEWER, json!({})).await.done();
+    world.clock.advance(18);
+    assert_eq!(on(&mut socket, "5", VIEWER).await.0, "next");
     world.end().await;
 }
 

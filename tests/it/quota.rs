@@ -188,7 +188,7 @@ async fn bytes_are_never_more_than_allowed_and_deleting_goes_on() {
 }
 
 /// Opens a socket; answers it once it was acknowledged, or the code with which it was closed.
-async fn open(caller: &Caller) -> Result<Socket, u16> {
+pub async fn open(caller: &Caller) -> Result<Socket, u16> {
     let mut request = format!("ws://{}/graphql", caller.address).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
