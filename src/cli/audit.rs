@@ -1,7 +1,7 @@
 //! `countersign audit`: what an auditor asks of a log, also of one that a server is writing.
 //! Never needs the server, and never changes the log.
 
-use super::{machine::machine, progress::progress, serve::say};
+use super::{machine::machine, progress::progress, serve::say, settings::DataDirectory};
 use crate::{
     app::{PLATFORM, tenant_listed},
     store::{
@@ -35,9 +35,8 @@ pub(super) enum Arguments {
 /// What to verify.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// A checkpoint that was kept.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
@@ -53,9 +52,8 @@ pub(super) struct Verify {
 /// What to sign.
 #[derive(Debug, clap::Args)]
 pub(super) struct Checkpoint {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// The file to write; standard output where none is named.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -64,9 +62,8 @@ pub(super) struct Checkpoint {
 /// What to prove.
 #[derive(Debug, clap::Args)]
 pub(super) struct Prove {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// The organisation's short name.
     #[arg(long)]
     tenant: String,
@@ -93,14 +90,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     match arguments {
         Arguments::Verify(arguments) => verify(arguments),
         Arguments::Checkpoint(arguments) => {
-            let audit = Audit::open(&arguments.data_dir)?;
+            let audit = Audit::open(&arguments.data.begin()?)?;
             let checkpoint = audit.checkpoint(now(), &*progress("verifying"))?;
             put(&checkpoint, arguments.out.as_deref())
         }
         Arguments::Prove(arguments) => {
-            let tenant = tenant_listed(Source::open(&arguments.data_dir, PLATFORM)?.directory(), &arguments.tenant);
+            let data = arguments.data.begin()?;
+            let tenant = tenant_listed(Source::open(&data, PLATFORM)?.directory(), &arguments.tenant);
             let tenant = tenant.ok_or_else(|| format!("there is no organisation called {:?}", arguments.tenant))?;
-            let audit = Audit::open(&arguments.data_dir)?;
+            let audit = Audit::open(&data)?;
             let proof = audit.prove(tenant, arguments.number, now(), &*progress("verifying"))?;
             put(&proof, arguments.out.as_deref())
         }
@@ -119,7 +117,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 #[expect(clippy::disallowed_methods, reason = "how fast the log was read is told")]
 fn verify(arguments: &Verify) -> Result<(), Box<dyn Error>> {
-    let audit = Audit::open(&arguments.data_dir)?;
+    let data = arguments.data.begin()?;
+    let audit = Audit::open(&data)?;
     let own = audit.public_key()?;
     let checkpoint: Option<SignedCheckpoint> = arguments.checkpoint.as_deref().map(read).transpose()?;
     if let Some(checkpoint) = &checkpoint {
@@ -143,7 +142,7 @@ fn verify(arguments: &Verify) -> Result<(), Box<dyn Error>> {
     let tenants = survey.heads.len();
     say(&format!(
         "{} is sound: {groups} groups with {} records of {tenants} organisations, {bytes} bytes in {seconds:.1} s ({rate:.0} MB/s)",
-        arguments.data_dir.display(),
+        data.display(),
         survey.records,
     ));
     say(&format!("  last group  {} {}", survey.last.group, survey.last.hash));

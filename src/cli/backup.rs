@@ -1,7 +1,7 @@
 //! `countersign backup`: what a server holds, copied while it runs, and verified.
 //! Never puts keys and content into one place.
 
-use super::{machine::machine, progress::progress, serve::say};
+use super::{machine::machine, progress::progress, serve::say, settings::DataDirectory};
 use crate::store::backup::{Target, take};
 use std::{error::Error, path::PathBuf};
 
@@ -14,9 +14,8 @@ use std::{error::Error, path::PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("keys").required(true))]
 pub(super) struct Arguments {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// Where the backup goes: an empty directory, or the one of an earlier backup.
     #[arg(long)]
     to: PathBuf,
@@ -33,8 +32,9 @@ pub(super) struct Arguments {
 
 /// Takes a backup.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let data = arguments.data.begin()?;
     let target = Target { backup: &arguments.to, keys: arguments.keys_to.as_deref() };
-    let taken = take(&arguments.data_dir, target, machine().clock.now(), &*progress("copying"))?;
+    let taken = take(&data, target, machine().clock.now(), &*progress("copying"))?;
     let manifest = &taken.manifest;
     if arguments.json {
         say(&serde_json::to_string(manifest)?);
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     say(&format!("  copied      {} of {} bytes; the rest was there", taken.bytes_copied, manifest.bytes()));
     match &arguments.keys_to {
         Some(keys) => say(&format!("  its keys    {}: keep them in another place than the backup", keys.display())),
-        None => say(&format!("  its keys    not saved: save {} now", arguments.data_dir.join("keys").display())),
+        None => say(&format!("  its keys    not saved: save {} now", data.join("keys").display())),
     }
     Ok(())
 }

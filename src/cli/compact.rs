@@ -1,7 +1,7 @@
 //! `countersign compact`: gives disk space back.
 //! Never decides what may go: the store does, by the retention floor.
 
-use super::{machine::machine, progress::progress, serve::say};
+use super::{machine::machine, progress::progress, serve::say, settings::DataDirectory};
 use crate::{
     limits::RETENTION_MONTHS_MIN,
     store::{self, Compacted, Machine, Retention},
@@ -15,9 +15,8 @@ use std::{error::Error, path::PathBuf};
 /// is older. The disk needs room for a second index meanwhile. A run that was interrupted is finished by another.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// How many months of history stay, at least 6.
     #[arg(long, default_value_t = RETENTION_MONTHS_MIN)]
     keep_months: u32,
@@ -31,12 +30,13 @@ pub(super) struct Arguments {
 
 /// Compacts a data directory.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    if !arguments.data_dir.is_dir() {
-        return Err(format!("there is no data directory {}", arguments.data_dir.display()).into());
+    let data = arguments.data.begin()?;
+    if !data.is_dir() {
+        return Err(format!("there is no data directory {}", data.display()).into());
     }
     let retention = Retention { keep_months: arguments.keep_months, archive: arguments.archive.clone() };
     let machine = Machine { progress: progress("reading"), ..machine() };
-    let done = store::compact(&arguments.data_dir, &machine, &retention)?;
+    let done = store::compact(&data, &machine, &retention)?;
     say(&if arguments.json { json(&done).to_string() } else { sentences(&done, arguments) });
     Ok(())
 }

@@ -2,9 +2,9 @@
 //! Never listens where another machine could reach it.
 
 use super::{
-    DemoArguments,
     machine::{counting_machine, machine},
-    serve::{Started, say, start},
+    serve::{Started, options, say, start},
+    settings::Flags,
 };
 use crate::{
     app::demo::{self, FIXTURES, Signed},
@@ -17,6 +17,19 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
+
+/// How to show.
+///
+/// It takes the settings of `serve`, but reads no file of them, and keeps everything in a directory that is removed
+/// afterwards unless one is named.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+    /// Print one line of JSON, with the address and everyone's credentials, instead of sentences.
+    #[arg(long)]
+    json: bool,
+}
 
 /// The steps of the tutorial, which README and playground share.
 const WALKTHROUGH: &str = include_str!("../../fixtures/walkthrough.json");
@@ -73,20 +86,21 @@ impl Drop for Directory {
 }
 
 /// Serves the demo.
-pub(super) fn run(arguments: &DemoArguments) -> Result<(), Box<dyn Error>> {
-    if !arguments.listen.ip().is_loopback() {
+pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let (settings, is_named) = arguments.flags.begin_without_file()?;
+    if !settings.listen.ip().is_loopback() {
         return Err("the demo signs everyone in, so it listens on this machine only: use --listen 127.0.0.1:0".into());
     }
-    let directory = Directory::of(arguments.data_dir.as_deref())?;
+    let directory = Directory::of(is_named.then_some(settings.data_dir.as_path()))?;
     // The walk-through shows ids; on a fresh directory they are the ones that its steps meet.
     let machine = if directory.is_fresh()? { counting_machine() } else { machine() };
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(arguments.listen, &directory.path, machine).await?;
+        let started = start(settings.listen, &directory.path, machine).await?;
         let everyone = sign_in(&started).await?;
         let base = format!("http://{}", started.address);
         say(&if arguments.json { everyone.json(&base).to_string() } else { everyone.sentences(&base) });
         let demo = playground::Session { people: everyone.people(), tabs: tabs()? };
-        started.serve(http::Options { demo: Some(demo), ..http::Options::default() }).await
+        started.serve(http::Options { demo: Some(demo), ..options(&settings) }).await
     })
 }
 

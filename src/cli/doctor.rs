@@ -1,11 +1,15 @@
 //! `countersign doctor`: whether a data directory and the configuration are as they should be, one line for each.
 //! Never changes anything.
 
-use super::{Cli, machine::machine, progress::progress, serve::say};
+use super::{
+    machine::machine,
+    progress::progress,
+    serve::say,
+    settings::{DataDirectory, Problem, Resolved, variables_unread},
+};
 use crate::store::doctor::{Examined, Finding, Health, examine};
-use clap::CommandFactory;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, error::Error, path::PathBuf};
+use std::error::Error;
 
 /// What to look at.
 ///
@@ -13,9 +17,8 @@ use std::{collections::BTreeSet, error::Error, path::PathBuf};
 /// running.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// Read the whole journal, however long it is, and open a copy of the index.
     #[arg(long)]
     full: bool,
@@ -24,13 +27,12 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Variables that are read elsewhere than by a flag.
-const OTHER_VARIABLES: [&str; 1] = ["COUNTERSIGN_LOG"];
-
 /// Looks at everything.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let mut findings = configuration();
-    let examined = Examined { data: &arguments.data_dir, now: machine().clock.now(), full: arguments.full };
+    let resolved = arguments.data.resolved();
+    let mut findings = configuration(&resolved);
+    let data = resolved.data_dir();
+    let examined = Examined { data: &data, now: machine().clock.now(), full: arguments.full };
     findings.extend(examine(examined, &*progress("verifying the journal")));
     let problems = findings.iter().filter(|finding| finding.health == Health::Problem).count();
     if arguments.json {
@@ -61,33 +63,16 @@ fn shown(finding: &Finding) -> Value {
     json!({ "check": check, "health": word(*health), "found": found, "remedy": remedy })
 }
 
-/// Every variable of ours that is set must be one that is read, and hold what is read from it.
-fn configuration() -> Vec<Finding> {
-    let mut command = Cli::command();
-    command.build();
-    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let named = arguments.filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned));
-    let known: BTreeSet<String> = named.chain(OTHER_VARIABLES.map(str::to_owned)).collect();
-    let mut findings = vec![];
-    for (name, value) in std::env::vars() {
-        if name.starts_with("COUNTERSIGN_") && !known.contains(&name) {
-            let similar = |one: &&String| strsim::damerau_levenshtein(one, &name);
-            let nearest = known.iter().min_by_key(similar).map(String::as_str).unwrap_or_default();
-            let found = format!("{name} is set, and nothing reads it");
-            findings.push(Finding::problem("configuration", found, format!("did you mean {nearest}?")));
-        }
-        let parsed = match name.as_str() {
-            "COUNTERSIGN_LISTEN" => value.parse::<std::net::SocketAddr>().err().map(|error| error.to_string()),
-            "COUNTERSIGN_LOG" => tracing_subscriber::EnvFilter::try_new(&value).err().map(|error| error.to_string()),
-            _ => None,
-        };
-        if let Some(why) = parsed {
-            let found = format!("{name} is {value:?}: {why}");
-            findings.push(Finding::problem("configuration", found, "correct or unset it"));
-        }
+/// Everything in the file and in our variables must be read, and be what is read from it.
+fn configuration(resolved: &Resolved) -> Vec<Finding> {
+    let unread = variables_unread();
+    let finding = |problem: &Problem| {
+        Finding::problem("configuration", format!("{}: {}", problem.place, problem.what), problem.remedy.clone())
+    };
+    let findings: Vec<_> = resolved.problems.iter().chain(&unread).map(finding).collect();
+    if !findings.is_empty() {
+        return findings;
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok("configuration", "every COUNTERSIGN_ variable that is set is read"));
-    }
-    findings
+    let file = resolved.file.as_ref().map(|file| format!("{} can be read, and ", file.display())).unwrap_or_default();
+    vec![Finding::ok("configuration", format!("{file}every COUNTERSIGN_ variable that is set is read"))]
 }

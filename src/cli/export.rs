@@ -1,7 +1,7 @@
 //! `countersign export`: one organisation as a file that another server imports.
 //! Never puts the key into that file.
 
-use super::{machine::machine, serve::say};
+use super::{machine::machine, serve::say, settings::DataDirectory};
 use crate::{
     app::{PLATFORM, tenant_listed},
     store::transfer::Source,
@@ -15,9 +15,8 @@ use std::{error::Error, path::PathBuf};
 /// everything, so send them two ways. The server may be running; what it acknowledged before is in the file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// The organisation's short name.
     #[arg(long)]
     tenant: String,
@@ -31,7 +30,8 @@ pub(super) struct Arguments {
 
 /// Exports an organisation.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let source = Source::open(&arguments.data_dir, PLATFORM)?;
+    let data = arguments.data.begin()?;
+    let source = Source::open(&data, PLATFORM)?;
     let tenant = tenant_listed(source.directory(), &arguments.tenant);
     let tenant = tenant.ok_or_else(|| format!("there is no organisation called {:?}", arguments.tenant))?;
     match &arguments.out {

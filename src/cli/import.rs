@@ -1,7 +1,7 @@
 //! `countersign import`: an organisation from the file that another server exported.
 //! Never begins before the whole file was verified, and never lets anybody in before the whole of it is there.
 
-use super::{machine::machine, offline::with_app, progress::progress, serve::say};
+use super::{machine::machine, offline::with_app, progress::progress, serve::say, settings::DataDirectory};
 use crate::{
     app::Failed,
     domain::text::Slug,
@@ -16,9 +16,8 @@ use std::{error::Error, path::PathBuf};
 /// that was interrupted goes on where it ended when it is repeated.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the server keeps its data in; made where it is missing.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
     /// The file that `export --out` wrote.
     #[arg(long)]
     from: PathBuf,
@@ -32,6 +31,7 @@ pub(super) struct Arguments {
 
 /// Imports an organisation.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let data = arguments.data.begin()?;
     let refused = |failed: Failed| match failed {
         Failed::Refused(refusal) => format!("{} {}", refusal.sentence(), refusal.code().remedy()),
         Failed::Denied(_) | Failed::Fault(_) => format!("the organisation cannot be entered: {failed:?}"),
@@ -41,9 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let import = Import::open(&arguments.from, &arguments.key)?;
     let slug = named.unwrap_or_else(|| import.slug().clone());
     let machine = Machine { progress: progress("importing"), ..machine() };
-    with_app(&arguments.data_dir, &machine, async |app| Ok(app.must_be_new(import.tenant(), &slug).await?))?;
-    import.append(&arguments.data_dir, &machine)?;
-    with_app(&arguments.data_dir, &machine, async |app| {
+    with_app(&data, &machine, async |app| Ok(app.must_be_new(import.tenant(), &slug).await?))?;
+    import.append(&data, &machine)?;
+    with_app(&data, &machine, async |app| {
         Ok(app.receive_imported(import.tenant(), slug.clone()).await.map_err(refused)?)
     })?;
     say(&format!("{slug} is here with all {} records of its history", import.records()));

@@ -4,19 +4,22 @@
 mod audit;
 mod backup;
 mod compact;
+mod config;
 mod demo;
 mod doctor;
 mod export;
 mod import;
+mod logs;
 mod machine;
 mod offline;
 mod progress;
 mod reindex;
 mod restore;
 mod serve;
+mod settings;
 
 use clap::{Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 /// Governs AI initiatives from the first idea to production.
 #[derive(Debug, Parser)]
@@ -29,9 +32,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the organisations in a data directory; the first start makes it, with one organisation.
-    Serve(ServeArguments),
+    Serve(serve::Arguments),
     /// Serve the tutorial's organisation, with everyone signed in; on this machine only.
-    Demo(DemoArguments),
+    Demo(demo::Arguments),
     /// Back up what a server holds, also while it runs.
     Backup(backup::Arguments),
     /// Make a data directory from a backup.
@@ -49,45 +52,17 @@ enum Command {
     Audit(audit::Arguments),
     /// Give disk space back: cut old history behind a signed base, and rebuild the index. Stop the server first.
     Compact(compact::Arguments),
+    /// Show what the server is told, and by whom.
+    #[command(subcommand)]
+    Config(config::Arguments),
     /// Print the schema as text.
     Schema,
 }
 
-/// How to serve.
-#[derive(Debug, clap::Args)]
-struct ServeArguments {
-    /// Where to listen; port 0 takes a free one and prints it.
-    #[arg(long, env = "COUNTERSIGN_LISTEN", default_value = "127.0.0.1:4280")]
-    listen: SocketAddr,
-    /// Where everything is kept; made where it is missing.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
-    /// Print one line of JSON instead of sentences.
-    #[arg(long)]
-    json: bool,
-}
-
-/// How to show.
-#[derive(Debug, clap::Args)]
-struct DemoArguments {
-    /// Where to listen, on this machine only; port 0 takes a free one and prints it.
-    #[arg(long, env = "COUNTERSIGN_LISTEN", default_value = "127.0.0.1:4280")]
-    listen: SocketAddr,
-    /// Where everything is kept; a directory that is removed afterwards where nothing is named.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Print one line of JSON, with the address and everyone's credentials, instead of sentences.
-    #[arg(long)]
-    json: bool,
-}
-
-/// The exit code for a command line that cannot be understood (`EX_USAGE` of sysexits.h).
+/// The exit code for a command line or a configuration that cannot be understood (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
 /// Does what the command line says.
 pub fn run() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(told) => {
@@ -108,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Reindex(arguments) => reindex::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Compact(arguments) => compact::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Schema => {
             print!("{}", crate::graphql::sdl());
             Ok(())
@@ -117,7 +93,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("countersign: {why}");
-            ExitCode::FAILURE
+            if why.is::<settings::Problems>() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `countersign reindex`: the index made anew from the journal.
 //! Never touches the journal.
 
-use super::{machine::machine, progress::progress, serve::say};
+use super::{machine::machine, progress::progress, serve::say, settings::DataDirectory};
 use crate::store::{Machine, reindex};
-use std::{error::Error, path::PathBuf};
+use std::error::Error;
 
 /// Whose index.
 ///
@@ -11,15 +11,15 @@ use std::{error::Error, path::PathBuf};
 /// for that at the next start, or wants the space back that the index never gives back by itself.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the server keeps its data in.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
 }
 
 /// Makes the index anew.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let data = arguments.data.begin()?;
     let machine = Machine { progress: progress("rebuilding the index"), ..machine() };
-    let records = reindex(&arguments.data_dir, &machine)?;
-    say(&format!("The index of {} was made anew from {records} records", arguments.data_dir.display()));
+    let records = reindex(&data, &machine)?;
+    say(&format!("The index of {} was made anew from {records} records", data.display()));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `countersign restore`: a data directory from a backup and its keys.
 //! Never restores over anything, and never lets a session go on that came with the backup.
 
-use super::{machine::machine, offline::with_app, progress::progress, serve::say};
+use super::{machine::machine, offline::with_app, progress::progress, serve::say, settings::DataDirectory};
 use crate::{
     app::Failed,
     store::{Machine, backup::Restore},
@@ -22,15 +22,15 @@ pub(super) struct Arguments {
     /// Its keys: the directory that `backup --keys-to` named, or a copy of the data directory's `keys`.
     #[arg(long)]
     keys: PathBuf,
-    /// Where the data goes: a directory that is missing or empty.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR", default_value = "countersign-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataDirectory,
 }
 
 /// Restores a backup.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let data = arguments.data.begin()?;
     let machine = Machine { progress: progress("restoring"), ..machine() };
-    let restore = Restore::begin(&arguments.data_dir, &arguments.from, &arguments.keys, &machine)?;
+    let restore = Restore::begin(&data, &arguments.from, &arguments.keys, &machine)?;
     let (tenants, taken_at) = (restore.tenants(), restore.taken_at());
     with_app(restore.directory(), &machine, async |app| {
         for tenant in tenants {
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     restore.finish()?;
     say(&format!(
         "{} holds {} records of {} organisations, as they were at {}",
-        arguments.data_dir.display(),
+        data.display(),
         manifest.records,
         manifest.tenants.len(),
         manifest.taken_at,

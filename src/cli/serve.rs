@@ -2,9 +2,9 @@
 //! Never knows a password: the first administrator sets one with a link that works once.
 
 use super::{
-    ServeArguments,
     machine::{asked_to_end, machine},
     progress::progress,
+    settings::{Flags, Settings},
 };
 use crate::{
     app::App,
@@ -14,6 +14,19 @@ use crate::{
 };
 use std::{error::Error, io::Write, net::SocketAddr, path::Path, pin::Pin};
 use tokio::net::TcpListener;
+
+/// How to serve.
+///
+/// Every setting is a flag, a variable and a line of the file, in this order of precedence; `countersign config show`
+/// prints what holds.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+    /// Print one line of JSON instead of sentences.
+    #[arg(long)]
+    json: bool,
+}
 
 /// A server that listens, and the store under it.
 pub(super) struct Started {
@@ -54,6 +67,11 @@ impl Started {
     }
 }
 
+/// What the settings say of the server beside its store.
+pub(super) fn options(settings: &Settings) -> http::Options {
+    http::Options { allowed_origins: settings.allow_origin.clone(), ..http::Options::default() }
+}
+
 /// Prints to standard output; a reader that has gone away does not stop the server.
 pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -61,9 +79,10 @@ pub(super) fn say(text: &str) {
 }
 
 /// Serves a data directory.
-pub(super) fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let settings = arguments.flags.begin()?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(arguments.listen, &arguments.data_dir, machine()).await?;
+        let started = start(settings.listen, &settings.data_dir, machine()).await?;
         let base = format!("http://{}", started.address);
         let links = started.app.first_links().await?;
         if arguments.json {
@@ -79,7 +98,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
                 .collect();
             say(&serde_json::json!({ "url": base, "links": links }).to_string());
         } else {
-            say(&format!("Countersign serves {} at {base}", arguments.data_dir.display()));
+            say(&format!("Countersign serves {} at {base}", settings.data_dir.display()));
             say(&format!("  API         {base}/graphql"));
             say(&format!("  playground  {base}/playground"));
             for link in &links {
@@ -91,6 +110,6 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
             }
             say("\nTo look around first, stop this and run: countersign demo");
         }
-        started.serve(http::Options::default()).await
+        started.serve(options(&settings)).await
     })
 }

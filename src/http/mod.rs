@@ -5,6 +5,7 @@
 mod auth;
 mod export;
 mod fault;
+mod origin;
 mod password_page;
 pub mod playground;
 mod rate_limit;
@@ -13,6 +14,7 @@ mod sse;
 mod transport;
 mod websocket;
 
+pub use self::origin::{NoOrigin, Origin};
 use crate::graphql::Api;
 use crate::limits::STOP_SECONDS_MAX;
 use std::future::{Future, IntoFuture};
@@ -27,9 +29,8 @@ use tokio::sync::{mpsc, watch};
 pub struct Options {
     /// The people and tabs that the demo's playground opens with. A real server has none.
     pub demo: Option<playground::Session>,
-    /// Origins, as a browser writes them (`https://example.org`), whose pages may open sockets here beside
-    /// the server's own.
-    pub allowed_origins: Vec<String>,
+    /// Whose pages may open sockets here beside the server's own.
+    pub allowed_origins: Vec<Origin>,
 }
 
 /// What every handler reads.

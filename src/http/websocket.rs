@@ -2,7 +2,7 @@
 //! A client that reads slowly holds back only its own operations: their streams are not polled while a
 //! message waits to be sent. Never closes with 1002 or 1011, on which clients give up for good.
 
-use super::Server;
+use super::{Server, origin};
 use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::is_refused;
@@ -14,7 +14,7 @@ use crate::limits::{
 use async_graphql::Response as Outcome;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::future::ready;
@@ -31,7 +31,7 @@ const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Answers a request to upgrade `GET /graphql`.
 pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    if !origin_allowed(headers, &server.options.allowed_origins) {
+    if !origin::is_allowed(headers, &server.options.allowed_origins) {
         return (StatusCode::FORBIDDEN, "Pages of this origin may not open sockets here.").into_response();
     }
     let header_credential = credential(headers).map(str::to_owned);
@@ -49,16 +49,6 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upg
             connection.close(end).await;
             drop(server.open);
         })
-}
-
-/// A browser names the page's origin: it must be this server's own, or one that the operator allows. Other
-/// clients send none.
-fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
-    own || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
 }
 
 /// What a client may say.

@@ -15,6 +15,7 @@ mod budget;
 mod client;
 mod command;
 mod compact;
+mod config;
 mod cost;
 mod credential;
 mod demo;

@@ -1,0 +1,78 @@
+//! Every setting of a server in one table: name, type, default, and what it is for. Its flag and its variable follow
+//! from the name, and so does its line in the file: `data_dir` is `--data-dir` and `COUNTERSIGN_DATA_DIR`.
+//! Never holds a secret, only the names of files that do: a flag stands in every list of processes.
+
+mod file;
+mod flags;
+mod sources;
+mod value;
+
+use self::value::{LogFilter, Value};
+pub(super) use self::{
+    flags::{DataDirectory, Flags},
+    sources::{Problem, Problems, Resolved, Source, flag, variable, variables_unread},
+    value::Kind,
+};
+use crate::http::Origin;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// A row of the table.
+pub(super) struct Setting {
+    /// Its name in the file.
+    pub(super) key: &'static str,
+    /// What a value looks like, in a word or two.
+    pub(super) wanted: &'static str,
+    /// What a value is in the file.
+    pub(super) kind: Kind,
+    /// Whether it takes several values.
+    pub(super) many: bool,
+    /// As it would be written in a variable; empty where there is none.
+    pub(super) default: &'static str,
+    /// What it is for, in Markdown.
+    pub(super) help: &'static str,
+    /// Whether these values can be read.
+    check: fn(&[String]) -> Result<(), String>,
+}
+
+/// Makes the table and the struct that holds what was told, so that no setting stands in one of them only.
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $key:ident: $type:ty = $default:literal,)+) => {
+        /// What a server is told.
+        pub(super) struct Settings {
+            $($(#[doc = $help])+ pub(super) $key: $type,)+
+        }
+
+        /// Every setting.
+        pub(super) const TABLE: &[Setting] = &[$(Setting {
+            key: stringify!($key),
+            wanted: <$type as Value>::WANTED,
+            kind: <$type as Value>::KIND,
+            many: <$type as Value>::MANY,
+            default: $default,
+            help: concat!($($help),+),
+            check: |texts| <$type as Value>::read(texts).map(|_| ()),
+        },)+];
+
+        impl Settings {
+            fn of(resolved: &Resolved) -> Result<Self, Problem> {
+                Ok(Self { $($key: resolved.value::<$type>(stringify!($key))?,)+ })
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where to listen; port 0 takes a free one and prints it.
+    listen: SocketAddr = "127.0.0.1:4280",
+    /// Where everything is kept; made where it is missing.
+    data_dir: PathBuf = "countersign-data",
+    /// What is logged to standard error: `error`, `warn`, `info`, `debug`, or finer, as `warn,countersign::store=debug`.
+    log: LogFilter = "warn",
+    /// Whose pages may open sockets here beside the server's own.
+    allow_origin: Vec<Origin> = "",
+}
+
+/// The setting of this name.
+fn setting(key: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.key == key)
+}
