@@ -9,7 +9,7 @@ use std::{
 const FLOORS: [&str; 6] = ["domain", "store", "app", "graphql", "http", "cli"];
 
 /// Each external crate has one floor that names it.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("sled", &["store"]),
     ("imbl", &["domain"]),
     ("rmp_serde", &["store"]),
@@ -19,6 +19,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("jsonwebtoken", &["app"]),
     ("axum", &["http"]),
     ("clap", &["cli", "main.rs"]),
+    ("toml", &["cli"]),
 ];
 
 struct Source {
