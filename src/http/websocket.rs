@@ -2,10 +2,10 @@
 //! A client that reads slowly holds back only its own operations: their streams are not polled while a
 //! message waits to be sent. Never closes with 1002 or 1011, on which clients give up for good.
 
-use super::{Server, origin};
 use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::is_refused;
+use super::{Server, origin};
 use crate::app::Failed;
 use crate::graphql::{ApiConnection, Asked};
 use crate::limits::{
