@@ -124,6 +124,27 @@ impl Payload for EndSessionPayload {
     }
 }
 
+/// What signing out answers.
+#[derive(SimpleObject)]
+pub(super) struct SignOutPayload {
+    /// The rules that the request breaks; empty when it was done.
+    user_errors: Vec<UserError>,
+    /// The position of the change in the event log.
+    cursor: Option<EventCursor>,
+}
+
+impl Payload for SignOutPayload {
+    type Outcome = Gone;
+
+    fn done(_: Committed<Gone>, cursor: EventCursor) -> Self {
+        Self { user_errors: vec![], cursor: Some(cursor) }
+    }
+
+    fn refused(user_errors: Vec<UserError>) -> Self {
+        Self { user_errors, cursor: None }
+    }
+}
+
 /// What making a password link answers.
 #[derive(SimpleObject)]
 pub(super) struct CreatePasswordLinkPayload {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::Failed,
-    graphql::{Asked, Begun},
+    graphql::{Admitted, Asked, Begun},
     limits::STREAM_HEARTBEAT_SECONDS,
 };
 use async_graphql::{Response as Outcome, Value, parser::types::OperationType};
@@ -33,14 +33,14 @@ pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// The cursor of the event that a client heard last.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Whether the request asks for a stream.
-pub(super) fn is_asked(headers: &HeaderMap) -> bool {
+/// Whether the caller takes a stream where nothing else will do.
+pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut ranges = accepted.flat_map(|value| value.split(','));
     ranges.any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(EVENT_STREAM)))
 }
 
-/// Answers a request with a stream: `next` for each outcome, then `complete`.
+/// Answers a request with a stream.
 pub(super) async fn answer(
     server: &Server,
     method: Method,
@@ -48,13 +48,23 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     asked: Asked,
 ) -> Response {
-    let mut admitted = match server.api.admit(asked).map_err(Fault::of_document) {
+    let admitted = match server.api.admit(asked).map_err(Fault::of_document) {
         Ok(admitted) => admitted,
         Err(fault) => return counted(server, (credential, peer), JSON, fault.answer(JSON)).await,
     };
     if admitted.kind() == Some(OperationType::Mutation) && method == Method::GET {
         return counted(server, (credential, peer), JSON, mutation_by_get().answer(JSON)).await;
     }
+    stream(server, (credential, peer), headers, admitted).await
+}
+
+/// Answers an operation with a stream: `next` for each outcome, then `complete`.
+pub(super) async fn stream(
+    server: &Server,
+    (credential, peer): (Option<&str>, SocketAddr),
+    headers: &HeaderMap,
+    mut admitted: Admitted,
+) -> Response {
     if let Some(last) = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok()).filter(|last| !last.is_empty()) {
         admitted = admitted.resumed_after(last);
     }

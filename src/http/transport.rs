@@ -35,13 +35,8 @@ pub(super) async fn post(
         Ok(media_type) => media_type,
         Err(fault) => return fault.answer(JSON),
     };
-    match read(&headers, body).await {
-        Ok(request) if sse::is_asked(&headers) => {
-            sse::answer(&server, Method::POST, (credential(&headers), peer), &headers, request).await
-        }
-        Ok(request) => execute(&server, Method::POST, media_type, (credential(&headers), peer), request).await,
-        Err(fault) => fault.answer(media_type),
-    }
+    let request = read(&headers, body).await;
+    respond(&server, Method::POST, media_type, (&headers, peer), request).await
 }
 
 /// The parameters of `GET /graphql`; the last two are JSON.
@@ -69,11 +64,23 @@ pub(super) async fn get(
     let request = parameters
         .map_err(|_| Fault::bad_request("The query string is not one of a GraphQL request."))
         .and_then(|Query(parameters)| from_parameters(parameters));
+    respond(server, Method::GET, media_type, (headers, peer), request).await
+}
+
+async fn respond(
+    server: &Server,
+    method: Method,
+    media_type: &'static str,
+    (headers, peer): (&HeaderMap, SocketAddr),
+    request: Result<Asked, Fault>,
+) -> Response {
     match request {
-        Ok(request) if sse::is_asked(headers) => {
-            sse::answer(server, Method::GET, (credential(headers), peer), headers, request).await
+        Ok(request) if media_type == sse::EVENT_STREAM => {
+            sse::answer(server, method, (credential(headers), peer), headers, request).await
         }
-        Ok(request) => execute(server, Method::GET, media_type, (credential(headers), peer), request).await,
+        Ok(request) => execute(server, method, media_type, (headers, peer), request).await,
+        // A stream's refusals are JSON.
+        Err(fault) if media_type == sse::EVENT_STREAM => fault.answer(JSON),
         Err(fault) => fault.answer(media_type),
     }
 }
@@ -137,7 +144,8 @@ fn is_json(content_type: &str) -> bool {
         })
 }
 
-/// The media type to answer with: of the two that the caller accepts, the one it prefers.
+/// The media type to answer with: of the three that the caller accepts, the one it prefers, the first of equals.
+/// Clients accept streams behind JSON for what they do not expect; they get JSON.
 fn media_type(headers: &HeaderMap) -> Result<&'static str, Fault> {
     let mut best: Option<(f32, &'static str)> = None;
     let mut asked = false;
@@ -147,8 +155,8 @@ fn media_type(headers: &HeaderMap) -> Result<&'static str, Fault> {
             let mut parts = range.split(';').map(str::trim);
             let offered = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                 GRAPHQL_RESPONSE => GRAPHQL_RESPONSE,
-                // A stream's refusals are JSON.
-                JSON | "application/*" | "*/*" | sse::EVENT_STREAM => JSON,
+                sse::EVENT_STREAM => sse::EVENT_STREAM,
+                JSON | "application/*" | "*/*" => JSON,
                 _ => continue,
             };
             let quality = parts
@@ -174,27 +182,31 @@ async fn execute(
     server: &Server,
     method: Method,
     media_type: &'static str,
-    (credential, peer): (Option<&str>, SocketAddr),
+    (headers, peer): (&HeaderMap, SocketAddr),
     asked: Asked,
 ) -> Response {
+    let who = (credential(headers), peer);
     let admitted = match server.api.admit(asked).map_err(Fault::of_document) {
         Ok(admitted) => admitted,
-        Err(fault) => return counted(server, (credential, peer), media_type, refused(&fault, media_type)).await,
+        Err(fault) => return counted(server, who, media_type, refused(&fault, media_type)).await,
     };
     match admitted.kind() {
         Some(OperationType::Mutation) if method == Method::GET => {
-            return counted(server, (credential, peer), media_type, mutation_by_get().answer(media_type)).await;
+            return counted(server, who, media_type, mutation_by_get().answer(media_type)).await;
+        }
+        Some(OperationType::Subscription) if sse::is_accepted(headers) => {
+            return sse::stream(server, who, headers, admitted).await;
         }
         Some(OperationType::Subscription) => {
             let message =
                 "Subscriptions run over a WebSocket at this path (graphql-transport-ws), or as text/event-stream.";
             let answer = Fault::bad_request(message).answer(media_type);
-            return counted(server, (credential, peer), media_type, answer).await;
+            return counted(server, who, media_type, answer).await;
         }
         Some(OperationType::Query | OperationType::Mutation) | None => {}
     }
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    match tokio::time::timeout(limit, server.api.request(credential, Some(peer.ip()), admitted)).await {
+    match tokio::time::timeout(limit, server.api.request(who.0, Some(peer.ip()), admitted)).await {
         Ok(answered) => answer(answered, media_type),
         Err(_) => {
             let message = "The operation took too long; whether it took effect is not known.";

@@ -58,6 +58,23 @@ async function refusals(url, authorization) {
   });
   await refused("a subscription", 400, "BAD_REQUEST", { query: "subscription { __typename }" });
 
+  const typeFor = async (wanted, document = query) => {
+    const body = JSON.stringify({ query: document });
+    const abort = new AbortController();
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: wanted, authorization },
+      signal: abort.signal,
+      body,
+    });
+    abort.abort();
+    return answer.headers.get("content-type");
+  };
+  same("JSON is answered where a stream comes behind it", await typeFor(`${accept}, text/event-stream`), accept);
+  same("a stream is answered where JSON comes behind it", await typeFor("text/event-stream, application/json;q=0.5"), "text/event-stream");
+  const listening = "subscription { events { cursor } }";
+  same("a subscription is a stream wherever one is accepted", await typeFor("application/json, text/event-stream", listening), "text/event-stream");
+
   const mutation = await fetch(`${url}?query=${encodeURIComponent("mutation { __typename }")}`, { headers: { accept } });
   same("a mutation over GET", [mutation.status, mutation.headers.get("allow")], [405, "POST"]);
 

@@ -1,7 +1,5 @@
 // The client library graphql-ws: a query and a mutation over its socket, and a subscription that is left and resumed.
-import { createClient } from "graphql-ws";
-import { WebSocket } from "ws";
-import { listening, pause } from "./lib/listen.mjs";
+import { listening, pause, socketOf } from "./lib/listen.mjs";
 import { playgroundSession, startDemo } from "./lib/server.mjs";
 import { check, finish, same } from "./lib/tap.mjs";
 import { walker } from "./lib/walk.mjs";
@@ -18,13 +16,7 @@ finish();
 
 /// A client of one person, and what it heard.
 function listener(url, token) {
-  const client = createClient({
-    url: `${url.replace(/^http/, "ws")}/graphql`,
-    connectionParams: { authorization: `Bearer ${token}` },
-    webSocketImpl: WebSocket,
-    retryAttempts: 0,
-  });
-  return listening(client);
+  return listening(socketOf(url, token));
 }
 
 async function resumed(url, session) {

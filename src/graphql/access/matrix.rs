@@ -15,7 +15,7 @@ use async_graphql::{Context, Object, Result, SimpleObject};
 
 /// What somebody may do with every item of a type.
 #[derive(SimpleObject)]
-struct TypeAuthorization {
+struct ItemTypeAuthorization {
     /// The type.
     item_type: ItemType,
     /// Everything that she may do with every such item, by her standing or a grant.
@@ -26,7 +26,7 @@ struct TypeAuthorization {
     conditional: Vec<AssignmentRule>,
 }
 
-impl From<ShownOnType> for TypeAuthorization {
+impl From<ShownOnType> for ItemTypeAuthorization {
     fn from(shown: ShownOnType) -> Self {
         Self {
             item_type: shown.item_type.into(),
@@ -62,7 +62,7 @@ impl Authorization {
     }
 
     /// What she may do with the items of each type; nothing for whoever is disabled.
-    async fn on_types(&self) -> Result<Vec<TypeAuthorization>> {
+    async fn on_types(&self) -> Result<Vec<ItemTypeAuthorization>> {
         let shown = self.0.on_types().map_err(denied)?;
         Ok(shown.into_iter().map(Into::into).collect())
     }

@@ -1,7 +1,7 @@
 //! Signing in and out, ending sessions, and setting passwords.
 //! Never says what was wrong with a credential.
 
-use super::{CreatePasswordLinkPayload, EndSessionPayload, SessionPayload, SetPasswordPayload};
+use super::{CreatePasswordLinkPayload, EndSessionPayload, SessionPayload, SetPasswordPayload, SignOutPayload};
 use crate::{
     app::{Committed, Failed, NotSignedIn, SignIn},
     domain::{access::Denied, record::Kind},
@@ -141,7 +141,7 @@ impl SessionMutation {
     }
 
     /// Ends the session that you ask with: its tokens are refused from now on.
-    async fn sign_out(&self, ctx: &Context<'_>) -> Option<Result<EndSessionPayload>> {
+    async fn sign_out(&self, ctx: &Context<'_>) -> Option<Result<SignOutPayload>> {
         let done = async {
             let viewer = viewer(ctx)?;
             worded(app(ctx).store().epoch(), app(ctx).sign_out(&viewer).await)

@@ -1,4 +1,17 @@
 // Hears what one person's subscriptions say, over whatever client library a program tests.
+import { createClient } from "graphql-ws";
+import { WebSocket } from "ws";
+
+/// A client over graphql-transport-ws, of whoever holds the token. It never comes back by itself: whoever resumes
+/// subscribes behind what he heard last, where the library would repeat the old position.
+export function socketOf(url, token) {
+  return createClient({
+    url: `${url.replace(/^http/, "ws")}/graphql`,
+    connectionParams: { authorization: `Bearer ${token}` },
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+  });
+}
 
 export function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
