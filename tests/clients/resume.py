@@ -1,30 +1,13 @@
 """Python's gql: a query and a mutation over HTTP, refusals as data and as errors, and a subscription that is resumed."""
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import urllib.request
 
 from gql import Client, GraphQLRequest
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
-checks, failures = 0, 0
-
-
-def same(what, actual, expected):
-    global checks, failures
-    checks += 1
-    passed = actual == expected
-    failures += not passed
-    print(f"{'ok' if passed else 'not ok'} {checks} - {what}")
-    if not passed:
-        print(f"# {json.dumps({'actual': actual, 'expected': expected}, default=str)}")
+from lib.programs import check, demo, finish, playground_session, same
 
 
 class Walk:
@@ -32,8 +15,7 @@ class Walk:
 
     def __init__(self, url):
         self.url = url
-        with urllib.request.urlopen(f"{url}/playground/session.json") as answer:
-            session = json.load(answer)
+        session = playground_session(url)
         self.tokens = {person["handle"]: person["token"] for person in session["people"]}
         self.steps = [tab for tab in session["tabs"] if not tab["query"].startswith("subscription")]
 
@@ -118,19 +100,9 @@ async def main(url):
     same("and nothing twice", again, [])
 
 
-def run():
-    with tempfile.TemporaryDirectory(prefix="countersign-client-") as folder:
-        command = [os.environ["COUNTERSIGN"], "demo", "--listen", "127.0.0.1:0", "--json", "--data-dir", f"{folder}/data"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            asyncio.run(main(json.loads(server.stdout.readline())["url"]))
-        except Exception as error:  # The program's failure is a check that failed.
-            same(f"the program runs to its end: {error!r}", False, True)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
-    print(f"1..{checks}")
-    sys.exit(failures > 0)
-
-
-run()
+with demo() as url:
+    try:
+        asyncio.run(main(url))
+    except Exception as error:  # The program's failure is a check that failed.
+        check("the program runs to its end", False, repr(error))
+finish()
