@@ -2,6 +2,7 @@
 //! mutation like any other client. Never sees the link's token: the page's script reads it from the address.
 
 use super::playground::html;
+use crate::limits::{PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN};
 use axum::response::Response;
 
 const PAGE: &str = include_str!("playground/set-password.html");
@@ -11,5 +12,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// Answers `GET /set-password`.
 pub(super) async fn page() -> Response {
-    html(PAGE, POLICY)
+    let page = PAGE
+        .replace("{{least}}", &PASSWORD_CHARACTERS_MIN.to_string())
+        .replace("{{most}}", &PASSWORD_CHARACTERS_MAX.to_string());
+    html(page, POLICY)
 }

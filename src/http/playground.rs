@@ -98,14 +98,16 @@ pub(super) async fn file(Path(name): Path<String>) -> Response {
 }
 
 /// Answers `GET /playground`.
-pub(super) async fn page(headers: HeaderMap) -> Response {
+pub(super) async fn page(State(server): State<Server>, headers: HeaderMap) -> Response {
     let mut nonce = [0_u8; 16];
     if let Err(error) = getrandom::fill(&mut nonce) {
         tracing::error!(%error, "the operating system gave no randomness");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let nonce = nonce.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let body = include_str!("playground/index.html").replace("{{nonce}}", &nonce);
+    // Only a demo has people to hand out; a page that asked in vain would leave an error in the browser's log.
+    let session = if server.options.demo.is_some() { "demo" } else { "none" };
+    let body = include_str!("playground/index.html").replace("{{nonce}}", &nonce).replace("{{session}}", session);
     html(body, &policy(&nonce, host(&headers)))
 }
 

@@ -4,13 +4,14 @@
   "use strict";
   const { React, ReactDOM, GraphiQL } = window;
   const h = React.createElement;
+  const contentOf = (name) => document.querySelector(`meta[name="${name}"]`).content;
 
   // The style elements that GraphiQL's dialogs add carry the page's nonce, or the browser refuses them.
-  window.__webpack_nonce__ = document.querySelector('meta[name="style-nonce"]').content;
+  window.__webpack_nonce__ = contentOf("style-nonce");
 
-  // The demo hands out its people and tabs; any other server answers 404 and shows the way to sign in.
-  const answer = await fetch("/playground/session.json");
-  const { people, tabs } = answer.ok ? await answer.json() : { people: [], tabs: [] };
+  // The demo hands out its people and tabs; any other server shows the way to sign in.
+  const answer = contentOf("session") === "demo" ? await fetch("/playground/session.json") : null;
+  const { people, tabs } = answer?.ok ? await answer.json() : { people: [], tabs: [] };
   const isDemo = people.length > 0;
 
   const headersOf = (token) => JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
@@ -23,8 +24,7 @@
 
   const signInTab = {
     query: [
-      "# Sign in, then copy the access token into the Headers editor below:",
-      '#   { "Authorization": "Bearer …" }',
+      "# Fill in the variables below and run this: the access token goes into the Headers editor.",
       "mutation SignIn($input: SignInInput!) {",
       "  signIn(input: $input) {",
       "    accessToken",
@@ -78,6 +78,9 @@
     return text === JSON.stringify(JSON.parse(variables), null, 2) ? null : text;
   };
 
+  // Has the tab that is open ask with a token; set once there is an editor to write it into.
+  let actAs = () => {};
+
   // Rendered inside GraphiQL, where its state can be reached, and shown in the page's header.
   function Bar() {
     const { tabs: open, activeTabIndex, changeTab, headerEditor, variableEditor } =
@@ -87,23 +90,38 @@
       if (variables !== null) variableEditor.setValue(variables);
     }, [activeTabIndex, variableEditor]);
     const headers = open[activeTabIndex]?.headers ?? "";
-    const actAs = (person) => headerEditor?.setValue(headersOf(person.token));
+    actAs = (token) => headerEditor?.setValue(headersOf(token));
+    // The schema is told to whoever is signed in: it is asked for again once somebody is.
+    const { schema, isFetching, introspect } = GraphiQL.React.useSchemaStore();
+    React.useEffect(() => {
+      if (!schema && !isFetching && headers.includes("Bearer ")) introspect();
+    }, [headers]);
+    React.useEffect(() => {
+      document.querySelector(".graphiql-tab-active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }, [activeTabIndex]);
     // Two tabs of one title share it, and a tab that the user opened has none.
     const titles = open.map((tab, index) => /^# (.+)/.exec(tab.query ?? "")?.[1] ?? tab.title ?? `Tab ${index + 1}`);
 
-    const step = h("label", { key: "step" }, "Step ",
-      h("select", { value: activeTabIndex, onChange: (event) => changeTab(Number(event.target.value)) },
-        titles.map((title, index) => h("option", { key: index, value: index }, title))));
+    const step = h("span", { key: "step", className: "step" },
+      h("label", { htmlFor: "step" }, "Step"),
+      h("select", { id: "step", value: activeTabIndex, onChange: (event) => changeTab(Number(event.target.value)) },
+        titles.map((title, index) => h("option", { key: index, value: index }, title))),
+      h("button", {
+        type: "button",
+        className: "next",
+        disabled: activeTabIndex + 1 >= open.length,
+        onClick: () => changeTab(activeTabIndex + 1),
+      }, "Next"));
     const hats = h("span", { key: "people", className: "people", role: "group", "aria-label": "Act as" }, "Act as ",
       people.map((person) => h("button", {
         key: person.handle,
         type: "button",
         title: person.name,
         "aria-pressed": headers.includes(`Bearer ${person.token}"`),
-        onClick: () => actAs(person),
+        onClick: () => actAs(person.token),
       }, person.handle)));
     const hint = h("p", { key: "hint", className: "hint" }, "Not signed in: run ", h("code", null, "signIn"),
-      ", then put its token into the Headers editor as ", h("code", null, '{ "Authorization": "Bearer …" }'), ".");
+      ", or put a token into the Headers editor as ", h("code", null, '{ "Authorization": "Bearer …" }'), ".");
     const shown = isDemo ? [step, hats] : headers.includes("Bearer ") ? [] : [hint];
     return ReactDOM.createPortal(shown, document.getElementById("bar"));
   }
@@ -115,9 +133,17 @@
   const sent = GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socketUrl.href });
   const remembered = (request, answer) => {
     if (answer.data) answers.set(request.operationName ?? nameOf(request.query), answer.data);
+    const token = answer.data?.signIn?.accessToken;
+    if (token && !isDemo) actAs(token);
     return answer;
   };
+  // GraphiQL asks for the schema before its editors hold a token.
+  const asSomebody = (options) =>
+    isDemo && !options?.headers?.Authorization
+      ? { ...options, headers: { ...options?.headers, ...JSON.parse(headersOf(people[0].token)) } }
+      : options;
   const fetcher = async (request, options) => {
+    if (request.operationName === "IntrospectionQuery") return sent(request, asSomebody(options));
     const answer = await sent(request, options);
     if (!answer[Symbol.asyncIterator]) return remembered(request, answer);
     // A subscription goes through as it is, so that stopping it reaches the socket.

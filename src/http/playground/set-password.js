@@ -9,7 +9,7 @@
   const outcome = document.getElementById("outcome");
   const say = (text) => void (outcome.textContent = text);
   const mutation = `mutation SetPassword($input: SetPasswordInput!) {
-    setPassword(input: $input) { userErrors { code message } }
+    setPassword(input: $input) { userErrors { code message remedy } }
   }`;
 
   if (!token) {
@@ -30,8 +30,9 @@
       });
       const { data, errors } = await answer.json();
       const refusals = errors ?? data.setPassword.userErrors;
-      if (refusals.length > 0) return say(refusals.map((refusal) => refusal.message).join(" "));
+      if (refusals.length > 0) return say(refusals.map(({ message, remedy }) => [message, remedy].filter(Boolean).join(" ")).join(" "));
       form.hidden = true;
+      document.getElementById("onward").hidden = false;
       say("Your password is set. You can sign in with it now.");
     } catch {
       say("The server did not answer. Your password may not have been set; try again.");

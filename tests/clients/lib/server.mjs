@@ -1,4 +1,4 @@
-// Starts the built server's demo on a free port, with a data directory of its own, and ends it by its process.
+// Starts the built server on a free port, with a data directory of its own, and ends it by its process.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -7,11 +7,20 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /// Answers what `demo --json` printed (`url` and the credentials), and `stop`.
-export async function startDemo() {
+export function startDemo() {
+  return start("demo");
+}
+
+/// Answers what `serve --json` printed at its first start (`url` and the links that set passwords), and `stop`.
+export function startServer() {
+  return start("serve");
+}
+
+async function start(command) {
   const binary = process.env.COUNTERSIGN;
   if (!binary) throw new Error("COUNTERSIGN must name the server's binary");
   const folder = await mkdtemp(join(tmpdir(), "countersign-client-"));
-  const server = spawn(binary, ["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir", join(folder, "data")], {
+  const server = spawn(binary, [command, "--listen", "127.0.0.1:0", "--json", "--data-dir", join(folder, "data")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(server, "exit");
