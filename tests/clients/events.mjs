@@ -23,8 +23,8 @@ function listener(url, token) {
   return listening(client);
 }
 
-/// What a plain reader gets within a while: the status, and the stream's text.
-async function read(url, token, query, { headers = {}, method = "POST", wait = 700 } = {}) {
+/// What a plain reader gets until the text that is wanted, or within a while: the status, and the stream's text.
+async function read(url, token, query, { headers = {}, method = "POST", wanted } = {}) {
   const address = method === "GET" ? `${url}/graphql?query=${encodeURIComponent(query)}` : `${url}/graphql`;
   const abort = new AbortController();
   const response = await fetch(address, {
@@ -34,9 +34,12 @@ async function read(url, token, query, { headers = {}, method = "POST", wait = 7
     body: method === "GET" ? undefined : JSON.stringify({ query }),
   });
   let text = "";
-  const timer = setTimeout(() => abort.abort(), wait);
+  const timer = setTimeout(() => abort.abort(), wanted ? 30_000 : 700);
   try {
-    for await (const part of response.body.pipeThrough(new TextDecoderStream())) text += part;
+    for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      if (wanted && text.includes(wanted)) abort.abort();
+    }
   } catch (error) {
     if (error.name !== "AbortError") throw error;
   }
@@ -77,17 +80,17 @@ async function resumed(url, session) {
   const plain = "subscription { feedbackRequests { cursor node { item { name } } } }";
   const begin = 'subscription { feedbackRequests(after: "%") { cursor node { item { name } } } }';
   const beaToken = walk.tokenOf("bea");
-  const first = await read(url, beaToken, begin.replace("%", earlier));
+  const first = await read(url, beaToken, begin.replace("%", earlier), { wanted: "\n\n" });
   check("an event bears its cursor as its id", first.text.includes(`id: ${cursor}`), first);
   same("the stream is one", [first.status, first.type], [200, "text/event-stream"]);
   const again = await read(url, beaToken, begin.replace("%", earlier), { headers: { "last-event-id": cursor } });
   check("Last-Event-ID goes on behind it", !again.text.includes("v1"), again);
-  const behind = await read(url, beaToken, plain, { headers: { "last-event-id": earlier } });
+  const behind = await read(url, beaToken, plain, { headers: { "last-event-id": earlier }, wanted: "v1" });
   check("also where the operation names no position", behind.text.includes("v1"), behind);
 
-  const whole = await read(url, beaToken, "{ __typename }");
+  const whole = await read(url, beaToken, "{ __typename }", { wanted: "event: complete\n\n" });
   check("a query ends with complete", /event: next\ndata: .*\n\nevent: complete\n/.test(whole.text), whole);
-  const byGet = await read(url, beaToken, "{ __typename }", { method: "GET" });
+  const byGet = await read(url, beaToken, "{ __typename }", { method: "GET", wanted: "event: complete" });
   check("a query by GET too", byGet.text.includes("event: complete"), byGet);
   const mutation = "mutation { signOut { userErrors { code } } }";
   same("a mutation by GET is refused", (await read(url, beaToken, mutation, { method: "GET" })).status, 405);

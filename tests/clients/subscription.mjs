@@ -32,9 +32,10 @@ async function resumed(url, session) {
 
   const bea = listener(url, walk.tokenOf("bea"));
   const eve = listener(url, walk.tokenOf("eve"));
-  bea.listen(query);
-  eve.listen(query);
-  await pause(500);
+  // From where the log stands, so that it does not matter which is there first, the listener or the request.
+  const after = (await walk.ask("aud", "{ timeline(last: 1) { nodes { cursor } } }")).data.timeline.nodes[0].cursor;
+  bea.listen(query, { after });
+  eve.listen(query, { after });
   await walk.through("RequestFeedback");
   same("the reviewer hears the request", names(await bea.some(1)), ["v1"]);
   same("she hears who asked", bea.heard[0].node.requestedBy.name, "Ann Builder");

@@ -55,11 +55,12 @@ async function signedIn(url, link) {
   await page.goto(`${url}/playground`);
   await page.waitForSelector(".graphiql-query-editor .CodeMirror");
   await page.locator("#bar .hint").waitFor();
-  const { headers, answered } = editors(page);
+  const { variables, headers, answered, settled } = editors(page);
   const input = { input: { organisation: link.organisation, email: link.email, password: PASSWORD } };
   await page.locator(".graphiql-editor-tools button").getByText("Variables").click();
   await page.evaluate((text) => document.querySelector(".graphiql-editor-tool .CodeMirror").CodeMirror.setValue(text), JSON.stringify(input));
-  await page.waitForTimeout(700);
+  await eventually(variables, (text) => text.includes(PASSWORD));
+  await settled("SignIn");
   await page.locator(".graphiql-execute-button").click();
   const answer = await answered((body) => body.data?.signIn);
   const token = answer.data?.signIn?.accessToken;
@@ -68,8 +69,8 @@ async function signedIn(url, link) {
   check("the token goes into the headers by itself", held.includes(`Bearer ${token}`), held);
   same("and the hint goes", await eventually(() => page.locator("#bar .hint").count(), (count) => count === 0), 0);
 
-  await page.evaluate(() => document.querySelector(".graphiql-query-editor .CodeMirror").CodeMirror.setValue("{ viewer { user { email } } }"));
-  await page.waitForTimeout(700);
+  await page.evaluate(() => document.querySelector(".graphiql-query-editor .CodeMirror").CodeMirror.setValue("query Me { viewer { user { email } } }"));
+  await settled("Me");
   await page.locator(".graphiql-execute-button").click();
   const viewer = await answered((body) => body.data?.viewer);
   same("from then on one asks as oneself", viewer.data?.viewer?.user?.email, link.email);

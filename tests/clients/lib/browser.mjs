@@ -62,9 +62,9 @@ export async function fits(page, where) {
 }
 
 /// Until the page holds it, at most half a minute; answers what it held last.
-export async function eventually(ask, wanted) {
+export async function eventually(ask, wanted, milliseconds = 30_000) {
   let last;
-  for (let tries = 0; tries < 300; tries += 1) {
+  for (let tries = 0; tries < milliseconds / 100; tries += 1) {
     last = await ask();
     if (wanted(last)) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -77,7 +77,7 @@ export function editors(page) {
   const tool = (index) => () =>
     page.evaluate((index) => document.querySelectorAll(".graphiql-editor-tool .CodeMirror")[index].CodeMirror.getValue(), index);
   const answer = () => page.evaluate(() => document.querySelector(".result-window .CodeMirror").CodeMirror.getValue());
-  const answered = (wanted) => {
+  const answered = (wanted, milliseconds) => {
     const parsed = async () => {
       try {
         return JSON.parse(await answer());
@@ -85,7 +85,10 @@ export function editors(page) {
         return null;
       }
     };
-    return eventually(parsed, (body) => body !== null && wanted(body));
+    return eventually(parsed, (body) => body !== null && wanted(body), milliseconds);
   };
-  return { variables: tool(0), headers: tool(1), answered };
+  // The editor knows a moment after the text changed which operation stands in it.
+  const operation = () => page.evaluate(() => document.querySelector(".graphiql-query-editor .CodeMirror").CodeMirror.operationName);
+  const settled = (name) => eventually(operation, (found) => found === name);
+  return { variables: tool(0), headers: tool(1), answered, settled };
 }
