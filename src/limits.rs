@@ -252,11 +252,76 @@ pub const OPERATION_COST_MAX: u64 = 100_000;
 /// How long a client may take to read or answer before its request or socket is given up, in seconds.
 pub const REQUEST_SECONDS_MAX: u64 = 30;
 
+/// How many connections are open at most. An idle one takes some ten kilobytes; a burst of that many still fits a
+/// small machine.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// Which part of the connections one address may have at most, as a divisor: behind a proxy all of them come from one
+/// address, and still one machine alone must not take every place.
+pub const CONNECTIONS_OF_ADDRESS_DIVISOR: usize = 2;
+
+/// How many descriptors connections leave alone: the journal's segments that are read, the index, the keys, exports,
+/// the runtime, and those that are turned away.
+pub const DESCRIPTORS_KEPT: usize = 256;
+
+/// The least number of connections worth a start.
+pub const CONNECTIONS_MIN: usize = 64;
+
+/// How many connections beyond the allowed ones are told so at a time; others are closed without a word.
+pub const CONNECTIONS_TURNED_AWAY_MAX: usize = 64;
+
+/// How long whoever is turned away may take to read that, in seconds.
+pub const TURNED_AWAY_SECONDS_MAX: u64 = 1;
+
+/// How long a client may take to send the head of a request, or to greet (TLS), in seconds.
+pub const HEAD_SECONDS_MAX: u64 = 10;
+
+/// The largest head of a request, in bytes: a query in the address and a credential fit, and what half a head holds of
+/// memory is bounded.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How many bytes of one connection are read ahead, or wait to be written beside the answer itself, at most.
+pub const CONNECTION_BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a connection is kept for another request, in seconds: longer than the minute of common proxies, so that
+/// they close it first and never send a request into an end.
+pub const KEEP_ALIVE_SECONDS: u64 = 75;
+
+/// How long nobody is accepted after the system had no room for a connection, in milliseconds: trying at once again
+/// would do nothing but turn a processor.
+pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 250;
+
+/// How many requests are executed at a time: two full groups of the journal, so that one gathers while the other is
+/// made durable.
+pub const REQUESTS_RUNNING_MAX: usize = 2 * GROUP_COMMANDS_MAX;
+
+/// How many more wait for their turn; past that whoever asks is told at once to come again.
+pub const REQUESTS_WAITING_MAX: usize = 1_024;
+
+/// How long a request waits for its turn, in milliseconds: longer would only move the queue from the client here.
+pub const REQUEST_WAITING_MILLISECONDS_MAX: u64 = 1_000;
+
+/// Up to this size a request's body is read without asking for room, in bytes: most are smaller.
+pub const BODY_BYTES_FREE: usize = 8 * 1024;
+
+/// How much memory larger bodies may take that are still arriving or waiting, all together, in bytes.
+pub const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How often the certificate's files are looked at, in seconds.
+pub const CERTIFICATE_LOOK_SECONDS: u64 = 5;
+
+/// How many connections one person or key may listen on: more than any bot or browser opens, and one that leaks them
+/// does not take everybody's.
+pub const SOCKETS_OF_PRINCIPAL_MAX: u64 = 1_000;
+
 /// How long a socket may wait before it says who it is, in seconds.
 pub const SOCKET_INIT_SECONDS_MAX: u64 = 3;
 
 /// How often a socket is asked whether it is still there, in seconds.
 pub const SOCKET_PING_SECONDS: u64 = 12;
+
+/// How many bytes a socket reads at once, and holds for it: what most clients ever send is shorter.
+pub const SOCKET_READ_BYTES: usize = 512;
 
 /// How many operations may run on one socket at a time.
 pub const SOCKET_OPERATIONS_MAX: usize = 50;

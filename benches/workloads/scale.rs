@@ -210,7 +210,7 @@ pub(crate) async fn loads(directory: &Path, organisations: usize, begun: Instant
         loaded: store.loaded_tenants().saturating_sub(1),
     };
     stop.send(()).ok();
-    served.await??;
+    served.await?;
     tokio::task::spawn_blocking(move || store.close()).await?;
     Ok(start)
 }

@@ -59,7 +59,7 @@ pub(crate) async fn serve(directory: &Path) -> Result<(), Fault> {
     floor.abort();
     naive.abort();
     stop.send(()).ok();
-    served.await??;
+    served.await?;
     tokio::task::spawn_blocking(move || store.close()).await?;
     Ok(())
 }

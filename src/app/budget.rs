@@ -15,8 +15,9 @@ use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 /// How long a budget that was spent takes to be there again, in seconds.
 pub const BUDGET_SECONDS: u32 = 60;
 
-/// How many points may be spent in each minute; a whole minute's at once. 0 for as many as one likes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many points may be spent in each minute; a whole minute's at once. 0, as long as nobody says anything, for as
+/// many as one likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budgets {
     /// By one person, or one API key.
     pub principal: u32,
@@ -29,14 +30,6 @@ pub struct Budgets {
 impl Budgets {
     /// Everybody as much as he likes.
     pub const NONE: Self = Self { principal: 0, organisation: 0, address: 0 };
-}
-
-impl Default for Budgets {
-    /// A point is about a microsecond of a processor: one principal may keep a tenth of one busy, an organisation
-    /// a half, and an address from which many sign in a hundredth.
-    fn default() -> Self {
-        Self { principal: 6_000_000, organisation: 30_000_000, address: 600_000 }
-    }
 }
 
 /// Whose budget it is.

@@ -5,7 +5,7 @@
 use super::{App, Call, Committed, Failed, tenant::operates};
 use crate::{
     domain::{
-        access::Viewer,
+        access::{Principal, Viewer},
         action::ReadQuota,
         id::TenantId,
         tenant::{Quota, TenantEntry},
@@ -15,10 +15,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -27,8 +24,8 @@ const MINUTE_MILLISECONDS: i64 = 60_000;
 /// What one organisation is asking at the moment; a restart forgets it.
 #[derive(Default)]
 struct Meter {
-    /// Connections that listen.
-    sockets: AtomicU64,
+    /// Connections that listen, of whom how many.
+    sockets: Mutex<BTreeMap<Principal, u64>>,
     /// Which minute it is, and how many operations it had.
     minute: Mutex<(i64, u64)>,
 }
@@ -65,6 +62,10 @@ impl Meter {
         Ok(())
     }
 
+    fn sockets(&self) -> MutexGuard<'_, BTreeMap<Principal, u64>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn counted(&self, now: Timestamp) -> u64 {
         let minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
         if now.milliseconds().div_euclid(MINUTE_MILLISECONDS) > minute.0 { 0 } else { minute.1 }
@@ -72,11 +73,15 @@ impl Meter {
 }
 
 /// A connection that listens, as long as it does.
-pub struct OpenSocket(Arc<Meter>);
+pub struct OpenSocket(Arc<Meter>, Principal);
 
 impl Drop for OpenSocket {
     fn drop(&mut self) {
-        self.0.sockets.fetch_sub(1, Ordering::AcqRel);
+        let mut sockets = self.0.sockets();
+        match sockets.get_mut(&self.1) {
+            Some(own) if *own > 1 => *own -= 1,
+            Some(_) | None => drop(sockets.remove(&self.1)),
+        }
     }
 }
 
@@ -129,7 +134,7 @@ impl App {
         let meter = self.inner.meters.meter(tenant);
         Used {
             bytes: self.store.bytes(tenant),
-            sockets: meter.sockets.load(Ordering::Acquire),
+            sockets: meter.sockets().values().sum(),
             requests: meter.counted(self.store.clock().now()),
         }
     }
@@ -158,14 +163,11 @@ impl App {
     /// `QUOTA_EXCEEDED`.
     pub fn open_socket(&self, viewer: &Viewer) -> Result<OpenSocket, Failed> {
         let (quota, meter) = (self.store.quota(viewer.tenant()), self.inner.meters.meter(viewer.tenant()));
-        let mut open = meter.sockets.load(Ordering::Acquire);
-        loop {
-            quota.must_allow_socket(open)?;
-            let more = open.saturating_add(1);
-            match meter.sockets.compare_exchange_weak(open, more, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(OpenSocket(meter)),
-                Err(now) => open = now,
-            }
-        }
+        let mut sockets = meter.sockets();
+        let own = sockets.get(&viewer.principal()).copied().unwrap_or(0);
+        quota.must_allow_socket(sockets.values().sum(), own)?;
+        sockets.insert(viewer.principal(), own + 1);
+        drop(sockets);
+        Ok(OpenSocket(meter, viewer.principal()))
     }
 }

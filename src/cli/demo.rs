@@ -3,7 +3,7 @@
 
 use super::{
     machine::{counting_machine, machine},
-    serve::{Started, options, say, start},
+    serve::{Started, api, options, say, start},
     settings::Flags,
 };
 use crate::{
@@ -95,12 +95,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // The walk-through shows ids; on a fresh directory they are the ones that its steps meet.
     let machine = if directory.is_fresh()? { counting_machine() } else { machine() };
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(settings.listen, &directory.path, machine).await?;
+        let started = start(settings.listen, &directory.path, machine, None).await?;
         let everyone = sign_in(&started).await?;
         let base = format!("http://{}", started.address);
         say(&if arguments.json { everyone.json(&base).to_string() } else { everyone.sentences(&base) });
         let demo = playground::Session { people: everyone.people(), tabs: tabs()? };
-        started.serve(http::Options { demo: Some(demo), ..options(&settings) }).await
+        started.serve(&api(&settings)?, http::Options { demo: Some(demo), ..options(&settings)? }).await
     })
 }
 

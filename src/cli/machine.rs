@@ -1,4 +1,4 @@
-//! The machine's clock, ids and signals: the only place that reads them.
+//! The machine's clock, ids, limits and signals: the only place that reads them.
 //! Never lent to `domain`, which takes the time and ids as parameters.
 
 use crate::{
@@ -6,8 +6,10 @@ use crate::{
         id::Ids,
         time::{Clock, Timestamp},
     },
+    limits::{CONNECTIONS_MAX, CONNECTIONS_MIN, DESCRIPTORS_KEPT},
     store::Machine,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     io,
     sync::{
@@ -16,7 +18,7 @@ use std::{
     },
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::{Builder, Uuid, Variant, Version};
 
 /// The machine's wall clock.
@@ -66,6 +68,38 @@ pub(super) fn machine() -> Machine {
 /// directory that holds nothing yet, and for the demo only: whoever counts knows the next id.
 pub(super) fn counting_machine() -> Machine {
     Machine::new(Arc::new(SystemClock), Arc::new(CountedIds(AtomicU64::new(1))))
+}
+
+/// How many connections this process may have, by the descriptors that the system allows it; the soft limit is raised
+/// as far as they can be used and the hard one allows.
+///
+/// # Errors
+/// When it allows too few.
+pub(super) fn connections_max() -> Result<usize, String> {
+    let useful = u64::try_from(CONNECTIONS_MAX + DESCRIPTORS_KEPT).unwrap_or(u64::MAX);
+    let before = getrlimit(Resource::Nofile);
+    let wanted = useful.min(before.maximum.unwrap_or(useful));
+    let mut allowed = before.current.unwrap_or(useful);
+    if allowed < wanted && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..before }).is_ok() {
+        allowed = wanted;
+    }
+    let rest = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT).min(CONNECTIONS_MAX);
+    if rest < CONNECTIONS_MIN {
+        let least = DESCRIPTORS_KEPT + CONNECTIONS_MIN;
+        return Err(format!(
+            "the system allows this process {allowed} open files, and a server needs {least} at least: \
+             raise the limit (ulimit -n, or LimitNOFILE= of its systemd unit)"
+        ));
+    }
+    Ok(rest)
+}
+
+/// Resolves whenever the process is asked to look at its files again (SIGHUP), from this call on.
+///
+/// # Errors
+/// The operating system's, when it takes no handler.
+pub(super) fn asked_to_look() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 /// Resolves when the process is asked to end: from this call on, not only once it is waited for.

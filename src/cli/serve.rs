@@ -2,17 +2,17 @@
 //! Never knows a password: the first administrator sets one with a link that works once.
 
 use super::{
-    machine::{asked_to_end, machine},
+    machine::{asked_to_end, asked_to_look, connections_max, machine},
     progress::progress,
     settings::{Flags, Settings},
 };
 use crate::{
-    app::App,
-    graphql::{self, Api},
-    http,
+    app::{App, Budgets},
+    graphql::{self, Api, TrustedDocument},
+    http::{self, Bounds, CertificateFiles, Tls},
     store::{Machine, Store},
 };
-use std::{error::Error, io::Write, net::SocketAddr, path::Path, pin::Pin};
+use std::{error::Error, fmt::Display, io::Write, net::SocketAddr, path::Path, pin::Pin};
 use tokio::net::TcpListener;
 
 /// How to serve.
@@ -39,13 +39,18 @@ pub(super) struct Started {
 }
 
 /// Opens the store and the port; nothing is answered yet.
-pub(super) async fn start(listen: SocketAddr, data_dir: &Path, machine: Machine) -> Result<Started, Box<dyn Error>> {
+pub(super) async fn start(
+    listen: SocketAddr,
+    data_dir: &Path,
+    machine: Machine,
+    tls: Option<Tls>,
+) -> Result<Started, Box<dyn Error>> {
     let path = data_dir.to_path_buf();
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
     // A start that has to rebuild the index takes a while; whoever asks meanwhile hears that.
     let machine = Machine { progress: progress("rebuilding the index"), ..machine };
-    let (listener, store) = http::not_ready(listener, async move {
+    let (listener, store) = http::not_ready(listener, tls, async move {
         let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine)).await??;
         Ok::<_, Box<dyn Error>>(store)
     })
@@ -59,17 +64,37 @@ pub(super) async fn start(listen: SocketAddr, data_dir: &Path, machine: Machine)
 
 impl Started {
     /// Answers until the process is asked to end, then closes the store.
-    pub(super) async fn serve(self, options: http::Options) -> Result<(), Box<dyn Error>> {
+    pub(super) async fn serve(self, api: &graphql::Options, options: http::Options) -> Result<(), Box<dyn Error>> {
         let Self { app, store, listener, asked_to_end, .. } = self;
-        http::serve(listener, Api::new(app, &graphql::Options::default())?, options, asked_to_end).await?;
+        http::serve(listener, Api::new(app, api)?, options, asked_to_end).await;
         tokio::task::spawn_blocking(move || store.close()).await?;
         Ok(())
     }
 }
 
 /// What the settings say of the server beside its store.
-pub(super) fn options(settings: &Settings) -> http::Options {
-    http::Options { allowed_origins: settings.allow_origin.clone(), ..http::Options::default() }
+pub(super) fn options(settings: &Settings) -> Result<http::Options, Box<dyn Error>> {
+    let bounds = Bounds::of(connections_max()?);
+    Ok(http::Options { allowed_origins: settings.allow_origin.clone(), bounds, ..http::Options::default() })
+}
+
+/// What the settings say of the API.
+pub(super) fn api(settings: &Settings) -> Result<graphql::Options, Box<dyn Error>> {
+    let (principal, organisation) = (settings.budget_principal, settings.budget_organisation);
+    let budgets = Budgets { principal, organisation, address: settings.budget_address };
+    let documents = match &settings.documents {
+        None if settings.documents_only => {
+            return Err("documents_only executes nothing but the documents of a file: name it with documents".into());
+        }
+        None => vec![],
+        Some(file) => {
+            let told = |why: &dyn Display| format!("the documents of {} cannot be taken: {why}", file.display());
+            let text = std::fs::read_to_string(file).map_err(|error| told(&error))?;
+            TrustedDocument::read_all(&text).map_err(|error| told(&error))?
+        }
+    };
+    let (introspection, only_trusted) = (settings.introspection, settings.documents_only);
+    Ok(graphql::Options { budgets, introspection, documents, only_trusted })
 }
 
 /// Prints to standard output; a reader that has gone away does not stop the server.
@@ -78,12 +103,32 @@ pub(super) fn say(text: &str) {
     writeln!(out, "{text}").and_then(|()| out.flush()).ok();
 }
 
+/// The certificate, where one is named: read again when its files change, and at once on SIGHUP.
+fn certificate(settings: &Settings) -> Result<Option<Tls>, Box<dyn Error>> {
+    let (certificate, key) = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err("tls_cert names a certificate; name its key, too, with tls_key".into()),
+        (None, Some(_)) => return Err("tls_key names a key; name its certificate, too, with tls_cert".into()),
+    };
+    let tls = Tls::open(CertificateFiles { certificate: certificate.clone(), key: key.clone() })?;
+    let (mut asked, looked) = (asked_to_look()?, tls.clone());
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            looked.look_now();
+        }
+    });
+    Ok(Some(tls))
+}
+
 /// Serves a data directory.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let settings = arguments.flags.begin()?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(settings.listen, &settings.data_dir, machine()).await?;
-        let base = format!("http://{}", started.address);
+        let (api, tls) = (api(&settings)?, certificate(&settings)?);
+        let started = start(settings.listen, &settings.data_dir, machine(), tls.clone()).await?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", started.address);
         let links = started.app.first_links().await?;
         if arguments.json {
             let links: Vec<_> = links
@@ -110,6 +155,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             }
             say("\nTo look around first, stop this and run: countersign demo");
         }
-        started.serve(options(&settings)).await
+        started.serve(&api, http::Options { tls, ..options(&settings)? }).await
     })
 }

@@ -13,7 +13,7 @@ pub(super) use self::{
     sources::{Problem, Problems, Resolved, Source, flag, variable, variables_unread},
     value::Kind,
 };
-use crate::http::Origin;
+use crate::{graphql::Introspection, http::Origin};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// A row of the table.
@@ -68,8 +68,27 @@ settings! {
     data_dir: PathBuf = "countersign-data",
     /// What is logged to standard error: `error`, `warn`, `info`, `debug`, or finer, as `warn,countersign::store=debug`.
     log: LogFilter = "warn",
+    /// The certificate to serve with, and its chain (PEM); read again whenever the file changes.
+    tls_cert: Option<PathBuf> = "",
+    /// The certificate's private key (PEM, without a passphrase).
+    tls_key: Option<PathBuf> = "",
     /// Whose pages may open sockets here beside the server's own.
     allow_origin: Vec<Origin> = "",
+    /// How many points of what operations cost (about a microsecond of a processor each) one person or API key may spend
+    /// in a minute; 0 for as many as she likes. The default is a tenth of one processor.
+    budget_principal: u32 = "6000000",
+    /// The same for all of an organisation together. The default is half a processor.
+    budget_organisation: u32 = "30000000",
+    /// The same for everybody at one address who is not signed in; an IPv6 address stands for its /64. The default is a
+    /// hundredth of a processor.
+    budget_address: u32 = "600000",
+    /// To whom the schema is described: `signed-in`, `everyone` or `nobody`.
+    introspection: Introspection = "signed-in",
+    /// A file of documents that clients ask by their ids: an object of documents by `sha256:` and their digests, or an
+    /// Apollo persisted query manifest.
+    documents: Option<PathBuf> = "",
+    /// Whether only those documents are executed.
+    documents_only: bool = "false",
 }
 
 /// The setting of this name.

@@ -5,6 +5,7 @@ use super::{
     admission::Refused,
     call::Asker,
     document::{Admitted, Asked, Documents},
+    error::broken_down,
     schema::{Root, root},
     trusted::{TrustedDocument, TrustedDocumentError},
     types::Types,
@@ -13,9 +14,12 @@ use crate::app::App;
 use async_graphql::{
     Response, ServerError, ValidationMode, ValidationResult, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
-    futures_util::{FutureExt, stream::BoxStream},
+    futures_util::{
+        FutureExt,
+        stream::{BoxStream, StreamExt},
+    },
 };
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 /// Validates and executes operations.
 pub(super) struct Engine {
@@ -104,13 +108,15 @@ impl Engine {
         Some(found)
     }
 
-    /// Executes an operation that is valid.
+    /// Executes an operation that is valid. A panic costs its answer, and no other.
     pub(super) async fn execute(&self, admitted: &Admitted, asker: Asker) -> Response {
-        self.executes.execute(admitted.request().data(asker)).await
+        let executed = AssertUnwindSafe(self.executes.execute(admitted.request().data(asker)));
+        executed.catch_unwind().await.unwrap_or_else(|why| broken_down(&*why))
     }
 
-    /// Executes an operation that is valid, and goes on for as long as it does.
+    /// Executes an operation that is valid, as long as it does not panic, and goes on for as long as it does.
     pub(super) fn execute_stream(&self, admitted: &Admitted, asker: Asker) -> BoxStream<'static, Response> {
-        self.executes.execute_stream(admitted.request().data(asker))
+        let answers = AssertUnwindSafe(self.executes.execute_stream(admitted.request().data(asker)));
+        answers.catch_unwind().map(|answer| answer.unwrap_or_else(|why| broken_down(&*why))).boxed()
     }
 }

@@ -16,7 +16,7 @@ use async_graphql::{
     parser::types::Field,
     registry::{MetaEnumValue, MetaType, MetaTypeId, Registry},
 };
-use std::{borrow::Cow, time::Duration};
+use std::{any::Any, borrow::Cow, time::Duration};
 
 /// The closed set of codes of errors.
 pub(super) mod code {
@@ -48,6 +48,15 @@ pub(super) fn coded(mut response: Response) -> Response {
         }
     }
     response
+}
+
+/// What a caller is told of an operation that panicked; the log says more, under the request's id.
+pub(super) fn broken_down(why: &(dyn Any + Send)) -> Response {
+    let words = why.downcast_ref::<&str>().copied().or_else(|| why.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = words.unwrap_or("without words"), "an operation broke down");
+    let message = "The server failed on this operation; whether it took effect is not known.";
+    let broken = error(code::INTERNAL, message).into_server_error(Pos::default());
+    Response::from_errors(vec![ServerError { locations: vec![], ..broken }])
 }
 
 /// What a caller is told of a denial.

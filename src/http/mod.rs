@@ -5,24 +5,32 @@
 mod auth;
 mod export;
 mod fault;
+mod listener;
 mod origin;
+mod overload;
 mod password_page;
 pub mod playground;
 mod rate_limit;
 mod router;
 mod sse;
+mod tls;
 mod transport;
 mod websocket;
 
+use self::listener::Door;
 pub use self::origin::{NoOrigin, Origin};
+use self::overload::Turns;
 use crate::graphql::Api;
 use crate::limits::STOP_SECONDS_MAX;
-use std::future::{Future, IntoFuture};
-use std::net::SocketAddr;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+
+pub use listener::Bounds;
+pub use overload::Load;
+pub use tls::{CertificateFiles, Tls, TlsError};
 
 /// What a server may be told beside its API.
 #[derive(Debug, Default)]
@@ -31,6 +39,12 @@ pub struct Options {
     pub demo: Option<playground::Session>,
     /// Whose pages may open sockets here beside the server's own.
     pub allowed_origins: Vec<Origin>,
+    /// How many connections there may be.
+    pub bounds: Bounds,
+    /// How much is worked on at a time.
+    pub load: Load,
+    /// The certificate to serve with; without one everything is readable on the way.
+    pub tls: Option<Tls>,
 }
 
 /// What every handler reads.
@@ -38,6 +52,8 @@ pub struct Options {
 struct Server {
     api: Api,
     options: Arc<Options>,
+    /// Where requests wait for their turn.
+    turns: Arc<Turns>,
     /// True once the server has begun to stop.
     stopping: watch::Receiver<bool>,
     /// Held by each socket until it has closed; the server's stop waits for the last one.
@@ -49,60 +65,60 @@ struct Server {
 ///
 /// # Errors
 /// The listener's, when it cannot be shared.
-pub async fn not_ready<T>(listener: TcpListener, work: impl Future<Output = T>) -> std::io::Result<(TcpListener, T)> {
+pub async fn not_ready<T>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    work: impl Future<Output = T>,
+) -> std::io::Result<(TcpListener, T)> {
     let listener = listener.into_std()?;
     let other = TcpListener::from_std(listener.try_clone()?)?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let waiting = axum::serve(other, router::not_ready()).with_graceful_shutdown(async move {
-        // An error says that the sender is gone, which is also a stop.
-        let _ = stopped.await;
-    });
-    let waiting = tokio::spawn(waiting.into_future());
+    let (stop, stopping) = watch::channel(false);
+    // Nobody waits for these connections.
+    let (open, _) = mpsc::channel(1);
+    let door = Door { router: router::not_ready(), tls, bounds: Bounds::default(), stopping, open };
+    let waiting = tokio::spawn(listener::accept(other, door));
     let done = work.await;
-    // The signal reaches the connections: each ends after its answer, and comes back to whoever serves then. The task
-    // itself would wait for them, and until it is polled take connections that are the other's; so it is ended.
+    // The signal reaches the connections: each ends after its answer, and comes back to whoever serves then. Until the
+    // task itself is gone it could take connections that are the other's.
     drop(stop);
     waiting.abort();
+    let _ = waiting.await;
     Ok((TcpListener::from_std(listener)?, done))
 }
 
 /// Serves until `shutdown` resolves, then takes no more connections, tells every socket to come back later
 /// (1012) and waits for what is under way, at most [`STOP_SECONDS_MAX`].
-///
-/// # Errors
-/// The listener's, when it can accept no more.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
     let (stop, stopping) = watch::channel(false);
     let (open, mut all_closed) = mpsc::channel(1);
-    let server = Server { api, options: Arc::new(options), stopping: stopping.clone(), open };
-    let service = router::router(server).into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move {
+    let (bounds, turns, tls) = (options.bounds, Arc::new(Turns::new(options.load)), options.tls.clone());
+    let server = Server { api, options: Arc::new(options), turns, stopping: stopping.clone(), open: open.clone() };
+    let door = Door { router: router::router(server), tls: tls.clone(), bounds, stopping, open };
+    let all = async {
+        listener::accept(listener, door).await;
+        // Nothing is ever sent: this resolves when the last connection has dropped its sender.
+        let _ = all_closed.recv().await;
+    };
+    let stopped = async {
         shutdown.await;
         stop.send_replace(true);
-    };
-    let served = axum::serve(listener, service).with_graceful_shutdown(stopped);
-    let grace_spent = async {
-        let mut stopping = stopping;
-        // An error says that the sender is gone, which is also a stop.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(Duration::from_secs(STOP_SECONDS_MAX)).await;
+        tracing::warn!("stopped with requests still under way after {STOP_SECONDS_MAX} s");
     };
-    let all = async {
-        let outcome = served.await;
-        // Nothing is ever sent: this resolves when the last socket has dropped its sender.
-        let _ = all_closed.recv().await;
-        outcome
+    let certificates = async {
+        match &tls {
+            Some(tls) => tls.follow_files().await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
-        outcome = all => outcome,
-        () = grace_spent => {
-            tracing::warn!("stopped with requests still under way after {STOP_SECONDS_MAX} s");
-            Ok(())
-        }
+        () = all => {}
+        () = stopped => {}
+        () = certificates => {}
     }
 }

@@ -55,10 +55,11 @@ fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<Header
     SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
 }
 
-/// The path is logged without its query, which may hold a one-time token.
+/// The path is logged without its query, which may hold a one-time token. The span is one of errors, so that they have
+/// the request's id even where nothing else is logged.
 fn span(request: &Request) -> tracing::Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
+    tracing::error_span!("request", id, method = %request.method(), path = request.uri().path())
 }
 
 /// `GET /graphql` is a query, or the way to a socket.

@@ -5,16 +5,17 @@
 use super::Server;
 use super::auth::credential;
 use super::fault::Fault;
-use super::{rate_limit, sse};
+use super::{overload::Room, rate_limit, sse};
 use crate::graphql::{Answered, Asked};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response as Outcome, ServerError, Value};
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,7 +36,9 @@ pub(super) async fn post(
         Ok(media_type) => media_type,
         Err(fault) => return fault.answer(JSON),
     };
-    let request = read(&headers, body).await;
+    // What the body takes is held until the answer is there.
+    let mut room = server.turns.room();
+    let request = read(&headers, body, &mut room).await;
     respond(&server, Method::POST, media_type, (&headers, peer), request).await
 }
 
@@ -99,7 +102,7 @@ fn from_parameters(parameters: Parameters) -> Result<Asked, Fault> {
     Ok(asked)
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Asked, Fault> {
+async fn read(headers: &HeaderMap, body: Body, room: &mut Room) -> Result<Asked, Fault> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "Send the request as application/json, in UTF-8.";
@@ -109,23 +112,30 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Asked, Fault> {
     if announced.is_some_and(|bytes| bytes > REQUEST_BYTES_MAX as u64) {
         return Err(too_large());
     }
-    // The extractor reads no further than the limit that it finds on the request.
-    let mut bounded = axum::extract::Request::new(body);
-    DefaultBodyLimit::max(REQUEST_BYTES_MAX).apply(&mut bounded);
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    let body = tokio::time::timeout(limit, Bytes::from_request(bounded, &()))
+    let body = tokio::time::timeout(limit, arrived(body, room))
         .await
-        .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time."))?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Fault::bad_request("The body broke off."),
-    })?;
+        .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time."))??;
     serde_json::from_slice(&body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Fault::bad_request(format!(
             "The body is not a GraphQL request in JSON (line {line}, column {column}). Batches are not taken."
         ))
     })
+}
+
+/// Reads a body no further than its limit and the room for bodies allow.
+async fn arrived(body: Body, room: &mut Room) -> Result<Vec<u8>, Fault> {
+    let (mut pieces, mut bytes) = (body.into_data_stream(), vec![]);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Fault::bad_request("The body broke off."))?;
+        if bytes.len().saturating_add(piece.len()) > REQUEST_BYTES_MAX {
+            return Err(too_large());
+        }
+        room.take(piece.len())?;
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 fn too_large() -> Fault {
@@ -205,6 +215,10 @@ async fn execute(
         }
         Some(OperationType::Query | OperationType::Mutation) | None => {}
     }
+    let _turn = match server.turns.turn().await {
+        Ok(turn) => turn,
+        Err(fault) => return fault.answer(media_type),
+    };
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
     match tokio::time::timeout(limit, server.api.request(who.0, Some(peer.ip()), admitted)).await {
         Ok(answered) => answer(answered, media_type),

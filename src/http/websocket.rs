@@ -10,6 +10,7 @@ use crate::app::Failed;
 use crate::graphql::{ApiConnection, Asked};
 use crate::limits::{
     REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
+    SOCKET_READ_BYTES,
 };
 use async_graphql::Response as Outcome;
 use axum::body::Bytes;
@@ -26,6 +27,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tracing::{Instrument, Span};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -35,19 +37,27 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upg
         return (StatusCode::FORBIDDEN, "Pages of this origin may not open sockets here.").into_response();
     }
     let header_credential = credential(headers).map(str::to_owned);
+    // What is logged of a socket has the id of the request that opened it.
+    let span = Span::current();
     upgrade
         .protocols([PROTOCOL])
         // A message over the allowed size is answered with 1009; one far over it ends the connection.
         .max_message_size(REQUEST_BYTES_MAX.saturating_mul(2))
-        .on_upgrade(move |socket| async move {
-            let mut stopping = server.stopping.clone();
-            let mut connection = Connection { socket, peer, running: HashMap::new(), outcomes: SelectAll::new() };
-            let end = tokio::select! {
-                end = connection.run(&server, header_credential) => end,
-                _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
-            };
-            connection.close(end).await;
-            drop(server.open);
+        // What is read grows with a message that is larger; what is written is written at once.
+        .read_buffer_size(SOCKET_READ_BYTES)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| {
+            async move {
+                let mut stopping = server.stopping.clone();
+                let mut connection = Connection { socket, peer, running: HashMap::new(), outcomes: SelectAll::new() };
+                let end = tokio::select! {
+                    end = connection.run(&server, header_credential) => end,
+                    _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
+                };
+                connection.close(end).await;
+                drop(server.open);
+            }
+            .instrument(span)
         })
 }
 

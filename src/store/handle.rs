@@ -104,7 +104,11 @@ impl Data {
         });
         let job = Job { viewer: Arc::clone(&self.viewer), decide };
         self.store.inner.queue.push(self.viewer.tenant(), job)?;
-        answered.await.unwrap_or(Err(Failed::Fault(Fault::Panicked)))
+        answered.await.unwrap_or_else(|_| {
+            // A command that broke down did nothing; of what the writer broke down with nobody knows.
+            let fault = if self.store.is_stopped() { Fault::OutcomeUnknown } else { Fault::Panicked };
+            Err(fault.into())
+        })
     }
 
     /// Waits for the tenant's head to move; register before reading, or a wake-up is lost.

@@ -1,6 +1,9 @@
 //! The one writer: decides commands against the newest states, appends their group, and only then shows and answers.
 //! Never reads the index, never frees a state, and never answers before the group is durable, refusals included.
 
+mod broken;
+
+use self::broken::StopsOnPanic;
 use super::{
     behind::{Follow, Followed},
     cipher,
@@ -101,10 +104,19 @@ struct Group {
 }
 
 impl<J: Positioned> Writer<J> {
-    /// Works until the queue stops, then seals the journal.
+    /// Works until the queue stops, then seals the journal. What a panic outside a command leaves of a group is not
+    /// known, so that nothing is written after one, until a restart; whoever reads reads on.
     pub(super) fn run(mut self) {
-        while self.step(Duration::from_millis(JOURNAL_SEAL_MILLISECONDS)) {}
-        self.seal();
+        let patience = Duration::from_millis(JOURNAL_SEAL_MILLISECONDS);
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            while self.step(patience) {}
+            self.seal();
+        }));
+        if worked.is_err() {
+            tracing::error!("the writer panicked and writes no more: restart the server");
+            self.stopped.store(true, Ordering::Release);
+            self.refuse_all(patience);
+        }
     }
 
     /// Does what comes next, or idles when nothing came for so long; answers whether to go on.
@@ -168,17 +180,14 @@ impl<J: Positioned> Writer<J> {
                 for waiter in parked.waiters {
                     waiter.send(Err(fault)).ok();
                 }
-                let (clock, ids) = (Arc::clone(&self.clock), Arc::clone(&self.ids));
-                for job in parked.jobs {
-                    // The closure owns the way to its caller: it runs on nothing, and answers the fault.
-                    refuse(job, tenant, &*clock, &*ids, fault);
-                }
+                parked.jobs.into_iter().for_each(|job| self.refuse(tenant, job, fault));
             }
         }
     }
 
     /// Decides one command against the newest state, its own group's included.
     fn decide(&mut self, group: &mut Group, tenant: TenantId, job: Job) {
+        let _stops = StopsOnPanic(Arc::clone(&self.stopped));
         let now = self.clock.now();
         let slot = self.slots.slot(tenant);
         slot.touch(now);
@@ -247,6 +256,7 @@ impl<J: Positioned> Writer<J> {
     /// Makes a group durable, shows it, answers, and lets the index follow; or answers that it failed.
     fn settle(&mut self, group: Group) {
         let Group { working, mut staged, answers } = group;
+        let _stops = StopsOnPanic(Arc::clone(&self.stopped));
         let entries = staged.iter_mut().map(|staged| JournalEntry {
             tenant: staged.tenant,
             number: staged.number,
@@ -370,16 +380,6 @@ impl<J: Positioned> Writer<J> {
                 self.fault(&error);
             }
         }
-    }
-}
-
-/// Answers a command that cannot be decided.
-fn refuse(job: Job, tenant: TenantId, clock: &dyn Clock, ids: &dyn Ids, fault: Fault) {
-    let Job { viewer, decide } = job;
-    let state = State::empty(tenant);
-    let mut turn = Turn { state, viewer: &viewer, now: clock.now(), ids, landed: vec![] };
-    if let Ok((_, settle)) = catch_unwind(AssertUnwindSafe(|| decide(&mut turn))) {
-        settle(Settled::Failed(fault));
     }
 }
 

@@ -100,6 +100,12 @@ pub struct World {
     pub segment_bytes_max: u64,
     /// What its operator decides about the API. Nothing is spent: the clock stands still, and no budget would fill again.
     pub api: graphql::Options,
+    /// How many connections there may be.
+    pub bounds: http::Bounds,
+    /// How much is worked on at a time.
+    pub load: http::Load,
+    /// What the server serves with; its own clients speak plain HTTP.
+    pub tls: Option<http::Tls>,
 }
 
 impl World {
@@ -123,6 +129,9 @@ impl World {
             restarts_between_steps: false,
             segment_bytes_max: JOURNAL_SEGMENT_BYTES_MAX,
             api: graphql::Options { budgets: Budgets::NONE, ..graphql::Options::default() },
+            bounds: http::Bounds::default(),
+            load: http::Load::default(),
+            tls: None,
         };
         world.start().await;
         world
@@ -157,16 +166,23 @@ impl World {
         self.address = Some(address.clone());
         let (stop, stopped) = oneshot::channel();
         let api = Api::new(app.clone(), &self.api).unwrap();
-        let serving = http::serve(listener, api.clone(), http::Options::default(), async move {
+        let options =
+            http::Options { bounds: self.bounds, load: self.load, tls: self.tls.clone(), ..http::Options::default() };
+        let serving = http::serve(listener, api.clone(), options, async move {
             stopped.await.ok();
         });
-        let served = tokio::spawn(async move { serving.await.unwrap() });
+        let served = tokio::spawn(serving);
         self.running = Some(Running { store, app, api, address, stop, served });
     }
 
     /// The next ids are those from this count on, even where they were given before.
     pub fn count_ids_from(&self, count: u64) {
         self.ids.count_from(count);
+    }
+
+    /// The API without a server before it.
+    pub fn api(&self) -> Api {
+        self.running.as_ref().unwrap().api.clone()
     }
 
     /// How many organisations the server holds in memory.

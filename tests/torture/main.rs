@@ -16,6 +16,7 @@ mod client;
 mod crash;
 mod fault;
 mod full_disk;
+mod hostile;
 mod ledger;
 mod load;
 mod mount;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         trial("faults", plan, fault::faults),
         trial("failed_sync", plan, fault::failed_sync),
         trial("full_disk", plan, full_disk::full_disk),
+        trial("hostile", plan, hostile::hostile),
         trial("power", plan, power::power),
         trial("shutdown", plan, shutdown::shutdown),
     ];

@@ -149,6 +149,11 @@ impl Server {
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.child.id().expect("it runs")
+    }
+
     /// What it has said on standard error so far.
     pub fn said(&self) -> String {
         self.process.said.lock().unwrap().clone()

@@ -1,7 +1,7 @@
 //! What a setting can be: how its value is read from text, and what is said where it cannot.
 //! Never says which setting it is, nor where the text came from.
 
-use crate::http::Origin;
+use crate::{graphql::Introspection, http::Origin};
 use std::{net::SocketAddr, path::PathBuf};
 use tracing_subscriber::EnvFilter;
 
@@ -97,6 +97,7 @@ parsed! {
     u32: Integer, "a whole number";
     u64: Integer, "a whole number";
     usize: Integer, "a whole number";
+    Introspection: String, "signed-in, everyone or nobody";
 }
 
 /// What is logged.

@@ -2,12 +2,15 @@
 //! Never counts by itself: what is used comes from the state and from the store.
 
 use super::{TenantEntry, TenantStatus};
-use crate::domain::{
-    access::{Allowed, Principal, Stopped},
-    action::{Action, SetTenantQuota},
-    event::{EventKind, Subject},
-    refusal::Refusal,
-    state::Change,
+use crate::{
+    domain::{
+        access::{Allowed, Principal, Stopped},
+        action::{Action, SetTenantQuota},
+        event::{EventKind, Subject},
+        refusal::Refusal,
+        state::Change,
+    },
+    limits::SOCKETS_OF_PRINCIPAL_MAX,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -61,11 +64,13 @@ impl Quota {
         unless_over("bytes", self.bytes, before.bytes, after.bytes)
     }
 
-    /// Decides on one more connection beside so many.
+    /// Decides on one more connection beside so many, and so many of whoever asks.
     ///
     /// # Errors
     /// `QUOTA_EXCEEDED`.
-    pub fn must_allow_socket(&self, open: u64) -> Result<(), Refusal> {
+    pub fn must_allow_socket(&self, open: u64, own: u64) -> Result<(), Refusal> {
+        let of_one = "open connections of one person or key";
+        unless_over(of_one, Some(SOCKETS_OF_PRINCIPAL_MAX), own, own.saturating_add(1))?;
         unless_over("open connections", self.sockets, open, open.saturating_add(1))
     }
 }

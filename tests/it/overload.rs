@@ -1,0 +1,120 @@
+//! More than the server takes on at a time: who is over it hears so at once, with when to come again.
+//! The clock holds the writer, so that requests stay under way for as long as a test wants.
+
+use super::{client::Caller, listener::Raw, machine::Mood, world::World};
+use countersign::{domain::tenant::Quota, http::Load, limits::SOCKETS_OF_PRINCIPAL_MAX};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn loaded(load: Load) -> World {
+    let mut world = World::new().await;
+    world.load = load;
+    world.restart().await;
+    world
+}
+
+/// The status of a query, and whether it is a word of overload as a client of GraphQL understands it.
+async fn asked(caller: &Caller, padding: usize) -> (u16, bool) {
+    let request = caller.http.post(format!("http://{}/graphql", caller.address));
+    let request = request.bearer_auth(caller.credential.as_deref().unwrap());
+    let body = json!({ "query": format!("{{ viewer {{ __typename }} }} #{}", "x".repeat(padding)) });
+    let answer = request.json(&body).send().await.unwrap();
+    let (status, after) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
+    let body: Value = answer.json().await.unwrap();
+    (status, after && body["errors"][0]["extensions"]["code"] == "UNAVAILABLE" && body.get("data").is_none())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_over_the_bound_hears_it_and_the_rest_is_done() {
+    let world = loaded(Load { running_max: 2, waiting_max: 1, ..Load::default() }).await;
+    let template = world.template("GOVERNED_PROJECT").await;
+    world.clock.is_now(Mood::HoldsWriter);
+    let under_way: Vec<_> = (0..2)
+        .map(|n| {
+            let (ann, template) = (world.ann(), template.clone());
+            tokio::spawn(async move { ann.create_project(&template, &format!("Held {n}")).await })
+        })
+        .collect();
+    // The first holds the writer; the second has begun when a third has to wait.
+    let full = async {
+        while asked(&world.ann(), 0).await != (503, true) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, full).await.expect("two requests that are under way");
+    assert!(world.clock.holds());
+    // One waits for a second, the others not at all.
+    let ann = world.ann();
+    let answers = futures_util::future::join_all((0..20).map(|_| asked(&ann, 0))).await;
+    assert!(answers.iter().all(|answer| *answer == (503, true)), "{answers:?}");
+    for path in ["/healthz", "/readyz"] {
+        let there = ann.http.get(format!("http://{}{path}", ann.address)).send().await.unwrap();
+        assert_eq!(there.status(), 200, "{path}");
+    }
+    world.clock.is_now(Mood::Calm);
+    for held in under_way {
+        held.await.unwrap().done();
+    }
+    assert_eq!(asked(&ann, 0).await, (200, false));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_to_wait_is_answered_when_it_is_his_turn() {
+    let world = loaded(Load { running_max: 1, waiting_max: 64, ..Load::default() }).await;
+    let ann = world.ann();
+    let answers = futures_util::future::join_all((0..32).map(|_| asked(&ann, 0))).await;
+    // A machine that is slow for a second may send some away; it never forgets one.
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| *answer == (200, false));
+    assert!(!done.is_empty() && refused.iter().all(|answer| *answer == (503, true)), "{refused:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_end_take_no_more_memory_than_allowed() {
+    let world = loaded(Load { bodies_bytes_max: 64 * 1024, ..Load::default() }).await;
+    let ann = world.ann();
+    assert_eq!(asked(&ann, 50_000).await, (200, false));
+    let mut unfinished = Raw::open(&world).await;
+    let head =
+        "POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 200000\r\n\r\n";
+    unfinished.send(&format!("{head}{}", "x".repeat(60_000))).await;
+    let wanted = async |wanted: (u16, bool)| {
+        let soon = async {
+            while asked(&ann, 50_000).await != wanted {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, soon).await.expect("an answer of another kind");
+    };
+    wanted((503, true)).await;
+    // What most clients send is heard all the same.
+    assert_eq!(asked(&ann, 0).await, (200, false));
+    drop(unfinished);
+    wanted((200, false)).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_does_not_listen_on_every_connection() {
+    let mut world = World::new().await;
+    let (api, ann, bea) = (world.api(), world.ann().credential.unwrap(), world.bea().credential.unwrap());
+    let mut open = vec![];
+    for _ in 0..SOCKETS_OF_PRINCIPAL_MAX {
+        open.push(api.connection(Some(&ann), None).await.ok().expect("one that is allowed"));
+    }
+    assert!(api.connection(Some(&ann), None).await.is_err());
+    let refused = Quota::default().must_allow_socket(0, SOCKETS_OF_PRINCIPAL_MAX).unwrap_err();
+    assert_eq!(
+        refused.sentence(),
+        "The organisation's quota of open connections of one person or key does not allow this: 1000 of 1000 are used."
+    );
+    assert!(api.connection(Some(&bea), None).await.is_ok());
+    open.pop();
+    assert!(api.connection(Some(&ann), None).await.is_ok());
+    drop((open, api));
+    world.stop().await;
+}
