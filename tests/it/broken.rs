@@ -58,10 +58,10 @@ async fn a_panic_costs_one_operation_of_a_socket() {
         world.clock.is_now(mood);
         socket.send(Message::text(message.to_string())).await.unwrap();
         let text = loop {
-            match socket.next().await.unwrap().unwrap() {
-                Message::Text(text) => break text.to_string(),
-                Message::Ping(_) => {}
-                other => panic!("the socket ended: {other:?}"),
+            let message = socket.next().await.unwrap().unwrap();
+            assert!(!message.is_close(), "the socket ended: {message:?}");
+            if let Message::Text(text) = message {
+                break text.to_string();
             }
         };
         said.push(text);

@@ -75,7 +75,7 @@ impl Raw {
     }
 
     /// Reads until the server ends the connection; answers how many bytes came.
-    pub async fn to_the_end(&mut self) -> usize {
+    pub async fn until_the_end(&mut self) -> usize {
         let (mut bytes, mut all) = (vec![0; 64 * 1024], 0);
         loop {
             match timeout(PATIENCE, self.0.read(&mut bytes)).await.expect("an end") {
@@ -113,7 +113,7 @@ async fn who_is_over_the_bound_hears_it_at_once_and_the_others_go_on() {
         assert!(head.starts_with("http/1.1 503 ") && head.contains("retry-after: 1\r\n"), "{head}");
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
-        assert_eq!(refused.to_the_end().await, 0);
+        assert_eq!(refused.until_the_end().await, 0);
     }
     for raw in &mut held {
         assert_eq!(raw.status().await, Some(200));
@@ -155,7 +155,7 @@ async fn half_a_head_is_not_waited_for() {
     // A second request of a connection has no more time than the first.
     let mut second = admitted(&world).await;
     second.send("GET /heal").await;
-    assert_eq!((silent.to_the_end().await, half.to_the_end().await, second.to_the_end().await), (0, 0, 0));
+    assert_eq!((silent.until_the_end().await, half.until_the_end().await, second.until_the_end().await), (0, 0, 0));
     assert_eq!(answered.status().await, Some(200), "an idle connection is waited for longer than a head");
     world.end().await;
 }
@@ -163,7 +163,7 @@ async fn half_a_head_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_let_go_and_a_busy_one_is_not() {
     let world = bounded(Bounds { head: LONG, keep_alive: SHORT, ..Bounds::default() }).await;
-    let mut events = world.ann().subscribe("subscription { events { cursor } }", json!({})).await;
+    let mut events = world.ann().subscribe("subscription { events { cursor node { kind } } }", json!({})).await;
     let mut stream = Raw::open(&world).await;
     let credential = world.ann().credential.unwrap();
     let body = r#"{"query":"subscription { events { cursor } }"}"#;
@@ -176,7 +176,7 @@ async fn an_idle_connection_is_let_go_and_a_busy_one_is_not() {
         .await;
     assert!(stream.head().await.starts_with("http/1.1 200 "));
     for _ in 0..3 {
-        assert_eq!(admitted(&world).await.to_the_end().await, 0);
+        assert_eq!(admitted(&world).await.until_the_end().await, 0);
     }
     // Each of those was idle for the whole time that the server grants; these two were silent for three of them.
     let template = world.template("GOVERNED_PROJECT").await;

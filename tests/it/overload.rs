@@ -104,7 +104,7 @@ async fn one_person_does_not_listen_on_every_connection() {
     let (api, ann, bea) = (world.api(), world.ann().credential.unwrap(), world.bea().credential.unwrap());
     let mut open = vec![];
     for _ in 0..SOCKETS_OF_PRINCIPAL_MAX {
-        open.push(api.connection(Some(&ann), None).await.ok().expect("one that is allowed"));
+        open.push(api.connection(Some(&ann), None).await.unwrap_or_else(|refused| panic!("{refused:?}")));
     }
     assert!(api.connection(Some(&ann), None).await.is_err());
     let refused = Quota::default().must_allow_socket(0, SOCKETS_OF_PRINCIPAL_MAX).unwrap_err();
