@@ -153,7 +153,7 @@ async fn no_descriptors(table: &mut Table) {
     let allowed = prlimit(id, Resource::Nofile, getrlimit(Resource::Nofile)).unwrap();
     // A first request opens the connection that is asked on meanwhile.
     table.other.ask("{ viewer { __typename } }", json!({})).await.done();
-    prlimit(id, Resource::Nofile, Rlimit { current: Some(3), ..allowed.clone() }).unwrap();
+    prlimit(id, Resource::Nofile, Rlimit { current: Some(3), ..allowed }).unwrap();
     let mut waiting = vec![];
     for _ in 0..20 {
         waiting.push(attack::Wire::open(&table.other.address).await);
