@@ -28,11 +28,13 @@ impl App {
     /// # Errors
     /// As the rule.
     pub async fn create_deployment(&self, call: &Call, on: InfrastructureId, new: NewDeployment) -> Gated {
-        self.write(call, move |turn| {
-            let infrastructure = turn.view().infrastructure(on)?.authorize::<CreateDeployment>()?;
-            turn.stage(infrastructure.create_deployment(new, turn.ids(), turn.now())?)
-        })
-        .await
+        let answer = self
+            .write(call, move |turn| {
+                let infrastructure = turn.view().infrastructure(on)?.authorize::<CreateDeployment>()?;
+                turn.stage(infrastructure.create_deployment(new, turn.ids(), turn.now())?)
+            })
+            .await;
+        self.gated(answer)
     }
 
     /// Makes a deployment active, if the gate lets it pass.
@@ -40,11 +42,13 @@ impl App {
     /// # Errors
     /// As the rule.
     pub async fn deploy(&self, call: &Call, id: DeploymentId, confirmation_reason: Option<Text>) -> Gated {
-        self.write(call, move |turn| {
-            let deployment = turn.view().deployment(id)?.authorize::<Deploy>()?;
-            turn.stage(deployment.deploy(confirmation_reason, turn.now())?)
-        })
-        .await
+        let answer = self
+            .write(call, move |turn| {
+                let deployment = turn.view().deployment(id)?.authorize::<Deploy>()?;
+                turn.stage(deployment.deploy(confirmation_reason, turn.now())?)
+            })
+            .await;
+        self.gated(answer)
     }
 
     /// Puts other content behind a deployment, if the gate lets it pass.
@@ -52,11 +56,13 @@ impl App {
     /// # Errors
     /// As the rule.
     pub async fn update_deployment(&self, call: &Call, id: DeploymentId, updated: UpdatedDeployment) -> Gated {
-        self.write(call, move |turn| {
-            let deployment = turn.view().deployment(id)?.authorize::<UpdateDeployment>()?;
-            turn.stage(deployment.update_deployment(updated, turn.now())?)
-        })
-        .await
+        let answer = self
+            .write(call, move |turn| {
+                let deployment = turn.view().deployment(id)?.authorize::<UpdateDeployment>()?;
+                turn.stage(deployment.update_deployment(updated, turn.now())?)
+            })
+            .await;
+        self.gated(answer)
     }
 
     /// Notes how the deployer says a deployment fares.

@@ -12,6 +12,7 @@ mod deployment;
 mod event;
 mod explanation;
 mod export;
+mod figures;
 mod first_link;
 pub mod fixture;
 mod governance;
@@ -39,6 +40,7 @@ pub use budget::{BUDGET_SECONDS, Budget, Budgets, Left, Overdrawn, Purse};
 pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
 pub use explanation::{Actor, NamedAs, ShownExplanation, ShownGround};
 pub use export::Exported;
+pub use figures::Figures;
 pub use first_link::{FirstLink, NotBegun};
 pub use governance::instance_rules;
 pub use item::Create;
@@ -82,6 +84,8 @@ struct Inner {
     passwords: Passwords,
     throttle: Throttle,
     meters: Meters,
+    /// What the gate decided.
+    gate: figures::Gate,
     /// Who exports an organisation holds one.
     exporting: Arc<Semaphore>,
     /// What leads from one refresh token to the next.
@@ -128,7 +132,17 @@ impl App {
         let (throttle, rotating) = (Throttle::new(store.clock()), tokio::sync::Mutex::default());
         let (meters, exporting) = (Meters::default(), Arc::new(Semaphore::new(EXPORTS_MAX)));
         let directing = tokio::sync::Mutex::default();
-        let inner = Inner { tokens, passwords, throttle, meters, exporting, refresh_secret, directing, rotating };
+        let inner = Inner {
+            tokens,
+            passwords,
+            throttle,
+            meters,
+            gate: figures::Gate::default(),
+            exporting,
+            refresh_secret,
+            directing,
+            rotating,
+        };
         let app = Self { store, inner: Arc::new(inner) };
         app.open_platform().await.map_err(OpenError::Platform)?;
         app.follow_directories().await.map_err(OpenError::Platform)?;

@@ -2,7 +2,10 @@
 //! Never puts keys and content into one place.
 
 use super::{machine::machine, progress::progress, serve::say, settings::DataDirectory};
-use crate::store::backup::{Target, take};
+use crate::store::{
+    backup::{Target, take},
+    note_backup,
+};
 use std::{error::Error, path::PathBuf};
 
 /// What to back up, and where to.
@@ -35,6 +38,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let data = arguments.data.begin()?;
     let target = Target { backup: &arguments.to, keys: arguments.keys_to.as_deref() };
     let taken = take(&data, target, machine().clock.now(), &*progress("copying"))?;
+    // A directory that cannot be written to is backed up all the same; its server then tells the age of an older backup.
+    note_backup(&data).unwrap_or_else(|error| tracing::warn!(%error, "the data directory does not note the backup"));
     let manifest = &taken.manifest;
     if arguments.json {
         say(&serde_json::to_string(manifest)?);

@@ -95,10 +95,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // The walk-through shows ids; on a fresh directory they are the ones that its steps meet.
     let machine = if directory.is_fresh()? { counting_machine() } else { machine() };
     tokio::runtime::Runtime::new()?.block_on(async {
-        let started = start(settings.listen, &directory.path, machine, None).await?;
+        let started = start(&settings, &directory.path, machine, None).await?;
         let everyone = sign_in(&started).await?;
         let base = format!("http://{}", started.address);
-        say(&if arguments.json { everyone.json(&base).to_string() } else { everyone.sentences(&base) });
+        let mut json = everyone.json(&base);
+        if let (Some(metrics), Value::Object(fields)) = (started.metrics(), &mut json) {
+            fields.insert("metrics".to_owned(), metrics.into());
+        }
+        say(&if arguments.json { json.to_string() } else { everyone.sentences(&base) });
         let demo = playground::Session { people: everyone.people(), tabs: tabs()? };
         started.serve(&api(&settings)?, http::Options { demo: Some(demo), ..options(&settings)? }).await
     })

@@ -12,7 +12,7 @@ use crate::{
     http::{self, Bounds, CertificateFiles, Tls},
     store::{Machine, Store},
 };
-use std::{error::Error, fmt::Display, io::Write, net::SocketAddr, path::Path, pin::Pin};
+use std::{error::Error, fmt::Display, io::Write, net::SocketAddr, path::Path, pin::Pin, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 /// How to serve.
@@ -36,18 +36,29 @@ pub(super) struct Started {
     asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Where it says how it does.
+    metrics: Option<(TcpListener, SocketAddr)>,
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Box<dyn Error>> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// Opens the store and the port; nothing is answered yet.
 pub(super) async fn start(
-    listen: SocketAddr,
+    settings: &Settings,
     data_dir: &Path,
     machine: Machine,
     tls: Option<Tls>,
 ) -> Result<Started, Box<dyn Error>> {
     let path = data_dir.to_path_buf();
-    let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-    let address = listener.local_addr()?;
+    let (listener, address) = bind(settings.listen).await?;
+    let metrics = match settings.metrics_listen {
+        Some(listen) => Some(bind(listen).await?),
+        None => None,
+    };
     // A start that has to rebuild the index takes a while; whoever asks meanwhile hears that.
     let machine = Machine { progress: progress("rebuilding the index"), ..machine };
     let (listener, store) = http::not_ready(listener, tls, async move {
@@ -59,14 +70,26 @@ pub(super) async fn start(
     // Whoever asks after the first answer, or while the demo signs everyone in, is not to find the default handler.
     let asked_to_end = Box::pin(asked_to_end()?);
     let app = App::open(store.clone()).await?;
-    Ok(Started { app, store, listener, asked_to_end, address })
+    Ok(Started { app, store, listener, asked_to_end, address, metrics })
 }
 
 impl Started {
+    /// Where it says how it does, if it does.
+    pub(super) fn metrics(&self) -> Option<String> {
+        self.metrics.as_ref().map(|(_, address)| format!("http://{address}/metrics"))
+    }
+
     /// Answers until the process is asked to end, then closes the store.
     pub(super) async fn serve(self, api: &graphql::Options, options: http::Options) -> Result<(), Box<dyn Error>> {
-        let Self { app, store, listener, asked_to_end, .. } = self;
-        http::serve(listener, Api::new(app, api)?, options, asked_to_end).await;
+        let Self { app, store, listener, asked_to_end, metrics, .. } = self;
+        let api = Api::new(app, api)?;
+        let watched = metrics.map(|(listener, _)| {
+            tokio::spawn(http::serve_metrics(listener, api.clone(), Arc::clone(&options.metrics)))
+        });
+        http::serve(listener, api, options, asked_to_end).await;
+        if let Some(watched) = watched {
+            watched.abort();
+        }
         tokio::task::spawn_blocking(move || store.close()).await?;
         Ok(())
     }
@@ -75,7 +98,13 @@ impl Started {
 /// What the settings say of the server beside its store.
 pub(super) fn options(settings: &Settings) -> Result<http::Options, Box<dyn Error>> {
     let bounds = Bounds::of(connections_max()?);
-    Ok(http::Options { allowed_origins: settings.allow_origin.clone(), bounds, ..http::Options::default() })
+    Ok(http::Options {
+        allowed_origins: settings.allow_origin.clone(),
+        trusted_proxies: settings.trusted_proxy.clone(),
+        metrics: Arc::new(http::Metrics::new(Duration::from_millis(settings.slow_operation_milliseconds))),
+        bounds,
+        ..http::Options::default()
+    })
 }
 
 /// What the settings say of the API.
@@ -126,10 +155,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let settings = arguments.flags.begin()?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let (api, tls) = (api(&settings)?, certificate(&settings)?);
-        let started = start(settings.listen, &settings.data_dir, machine(), tls.clone()).await?;
+        let started = start(&settings, &settings.data_dir, machine(), tls.clone()).await?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let base = format!("{scheme}://{}", started.address);
         let links = started.app.first_links().await?;
+        let metrics = started.metrics();
         if arguments.json {
             let links: Vec<_> = links
                 .iter()
@@ -141,11 +171,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                     })
                 })
                 .collect();
-            say(&serde_json::json!({ "url": base, "links": links }).to_string());
+            say(&serde_json::json!({ "url": base, "metrics": metrics, "links": links }).to_string());
         } else {
             say(&format!("Countersign serves {} at {base}", settings.data_dir.display()));
             say(&format!("  API         {base}/graphql"));
             say(&format!("  playground  {base}/playground"));
+            if let Some(metrics) = &metrics {
+                say(&format!("  metrics     {metrics}"));
+            }
             for link in &links {
                 say(&format!(
                     "\n{} of the organisation {} has no password yet. Set it within 60 minutes at",

@@ -11,9 +11,12 @@ use self::value::{LogFilter, Value};
 pub(super) use self::{
     flags::{DataDirectory, Flags},
     sources::{Problem, Problems, Resolved, Source, flag, variable, variables_unread},
-    value::Kind,
+    value::{Kind, LogFormat},
 };
-use crate::{graphql::Introspection, http::Origin};
+use crate::{
+    graphql::Introspection,
+    http::{Network, Origin},
+};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// A row of the table.
@@ -68,12 +71,20 @@ settings! {
     data_dir: PathBuf = "countersign-data",
     /// What is logged to standard error: `error`, `warn`, `info`, `debug`, or finer, as `warn,countersign::store=debug`.
     log: LogFilter = "warn",
+    /// How log lines are written: `text`, or `json`, one object a line.
+    log_format: LogFormat = "text",
+    /// Queries and mutations that take as many milliseconds are logged as warnings; 0: none is.
+    slow_operation_milliseconds: u64 = "1000",
+    /// Where `/metrics` is served for Prometheus, to everyone who reaches it; nowhere where nothing is named.
+    metrics_listen: Option<SocketAddr> = "",
     /// The certificate to serve with, and its chain (PEM); read again whenever the file changes.
     tls_cert: Option<PathBuf> = "",
     /// The certificate's private key (PEM, without a passphrase).
     tls_key: Option<PathBuf> = "",
-    /// Whose pages may open sockets here beside the server's own.
+    /// Whose pages may open sockets and read answers here beside the server's own.
     allow_origin: Vec<Origin> = "",
+    /// The proxies that are believed when they say for whom they ask (`X-Forwarded-For`).
+    trusted_proxy: Vec<Network> = "",
     /// How many points of what operations cost (about a microsecond of a processor each) one person or API key may spend
     /// in a minute; 0 for as many as she likes. The default is a tenth of one processor.
     budget_principal: u32 = "6000000",

@@ -277,6 +277,11 @@ impl State {
         self.indexes.items
     }
 
+    /// How many sign-offs wait for feedback or a decision, whoever may read them.
+    pub fn waiting_sign_off_count(&self) -> u64 {
+        u64::try_from(self.indexes.waiting.len()).unwrap_or(u64::MAX)
+    }
+
     /// The items of a type with ids between these ends, oldest first.
     pub(in crate::domain) fn items_of_type(
         &self,

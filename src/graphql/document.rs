@@ -9,6 +9,7 @@ use super::{
     resumption::{Resumed, begin_after},
     trusted::TrustedDocument,
     types::Types,
+    watch::Watch,
 };
 use crate::limits::{DOCUMENTS_KEPT_BYTES_MAX, DOCUMENTS_KEPT_MAX};
 use async_graphql::{
@@ -58,6 +59,8 @@ pub struct Admitted {
     operation_name: Option<String>,
     variables: Variables,
     is_valid: bool,
+    /// Who hears what becomes of it.
+    watch: Option<Watch>,
 }
 
 /// The documents of one API.
@@ -156,7 +159,7 @@ impl Documents {
             (None, None) => return Err(persisted_query_not_found()),
         };
         let operation_name = asked.operation_name.filter(|name| !name.is_empty());
-        Ok(Admitted { document, operation_name, variables: asked.variables, is_valid }.with_defaults())
+        Ok(Admitted { document, operation_name, variables: asked.variables, is_valid, watch: None }.with_defaults())
     }
 }
 
@@ -191,6 +194,27 @@ impl Admitted {
     /// What kind of operation will run.
     pub fn kind(&self) -> Option<OperationType> {
         self.operation().map(|operation| operation.ty)
+    }
+
+    /// The same, of which somebody hears what becomes of it.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    pub(super) const fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
+    /// What the operation that will run is called in its document.
+    pub(super) fn name(&self) -> Option<&str> {
+        let mut operations = self.document.parsed.operations.iter();
+        let chosen = match &self.operation_name {
+            Some(wanted) => operations.find(|(name, _)| name.is_some_and(|name| name == wanted)),
+            None => operations.next().filter(|_| operations.next().is_none()),
+        };
+        chosen.and_then(|(name, _)| name).map(|name| name.as_str())
     }
 
     pub(super) fn document(&self) -> &Document {

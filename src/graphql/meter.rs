@@ -61,7 +61,7 @@ pub(super) struct Meter {
 #[derive(Debug, Default)]
 pub(super) struct Metered {
     /// In points; none where the request never became an operation.
-    cost: Option<u64>,
+    pub(super) cost: Option<u64>,
     /// What is left of the caller's budgets.
     pub(super) left: Vec<Left>,
     /// What is answered instead of executing it.

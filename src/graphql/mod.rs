@@ -36,6 +36,7 @@ mod tenant;
 mod timeline;
 mod trusted;
 mod types;
+mod watch;
 
 pub use admission::Refused;
 pub use cost::UnknownField;
@@ -43,3 +44,4 @@ pub use document::{Admitted, Asked};
 pub use meter::{Introspection, UnknownIntrospection};
 pub use schema::{Answered, Api, ApiConnection, ApiError, Begun, Options, sdl};
 pub use trusted::{TrustedDocument, TrustedDocumentError};
+pub use watch::{Operation, Watch, Watcher};

@@ -29,9 +29,10 @@ use super::{
     timeline::TimelineQuery,
     trusted::{TrustedDocument, TrustedDocumentError},
     types::Types,
+    watch::Watched,
 };
 use crate::{
-    app::{App, Budgets, Call, Exported, Failed, Left, OpenSocket},
+    app::{App, Budgets, Call, Exported, Failed, Figures, Left, OpenSocket},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
@@ -194,6 +195,11 @@ impl Api {
         self.app.store().is_rebuilding()
     }
 
+    /// What whoever runs the server wants to know of the floors below.
+    pub fn figures(&self) -> Figures {
+        self.app.figures()
+    }
+
     /// The public keys of which access tokens are good now, as a JWK set in JSON.
     pub fn public_keys(&self) -> Option<String> {
         self.app.public_keys()
@@ -204,6 +210,7 @@ impl Api {
     pub async fn request(&self, credential: Option<&str>, address: Option<IpAddr>, admitted: Admitted) -> Answered {
         let viewer = self.viewer(credential).await;
         let mut metered = self.meter.meter(&self.app, &viewer, address, &admitted);
+        let mut watched = Watched::begin(&admitted, &viewer, address, metered.cost);
         let (invalid, stranger) = (credential.is_some() && is_nobody(&viewer), viewer.is_err());
         let response = match metered.refused.take() {
             Some(refused) => refused,
@@ -212,7 +219,9 @@ impl Api {
                 None => self.engine.execute(&admitted, Asker::new(viewer, address)).await,
             },
         };
-        answered(worded(response, stranger), invalid, metered)
+        let response = worded(response, stranger);
+        watched.saw(&response);
+        answered(response, invalid, metered)
     }
 
     /// Counts a request that never became an operation against the budget of whoever sent it; where that is spent,
@@ -275,18 +284,22 @@ impl ApiConnection {
     pub async fn begin(&self, admitted: &Admitted) -> Begun {
         let viewer = self.api.viewer(self.credential.as_deref()).await;
         let mut metered = self.api.meter.meter(&self.api.app, &viewer, self.address, admitted);
+        let mut watched = Watched::begin(admitted, &viewer, self.address, metered.cost);
         let (invalid, stranger) = (self.credential.is_some() && is_nobody(&viewer), viewer.is_err());
         let refused = match metered.refused.take() {
             Some(refused) => Some(refused),
             None => self.api.engine.invalid(admitted).await,
         };
         if let Some(refused) = refused {
-            return Begun::Refused(Box::new(answered(worded(refused, stranger), invalid, metered)));
+            let refused = worded(refused, stranger);
+            watched.saw(&refused);
+            return Begun::Refused(Box::new(answered(refused, invalid, metered)));
         }
         let asker = Asker::new(viewer, self.address);
         let left = metered.left.clone();
         let answers = self.api.engine.execute_stream(admitted, asker).enumerate().map(move |(number, response)| {
             let response = worded(response, stranger);
+            watched.saw(&response);
             // Each event would be larger for what its first says once.
             if number == 0 { metered.said_in(response) } else { response }
         });

@@ -1,6 +1,7 @@
 //! What a caller hears when a request never becomes an operation: a status, a code of the closed set and one
 //! sentence. Never carries text of the runtime, the engine or the store.
 
+use super::metrics::RefusedAs;
 use crate::graphql::Refused;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -42,6 +43,7 @@ impl Fault {
         let body = json!({ "errors": [self.error()] }).to_string();
         let mut response =
             (self.status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response();
+        response.extensions_mut().insert(RefusedAs(self.code));
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         }

@@ -5,7 +5,11 @@
 mod auth;
 mod export;
 mod fault;
+mod forwarded;
+mod headers;
+
 mod listener;
+mod metrics;
 mod origin;
 mod overload;
 mod password_page;
@@ -20,7 +24,10 @@ mod websocket;
 use self::listener::Door;
 pub use self::origin::{NoOrigin, Origin};
 use self::overload::Turns;
-use crate::graphql::Api;
+
+pub use self::forwarded::{Network, NoNetwork};
+pub use self::metrics::{Metrics, serve_metrics};
+use crate::graphql::{Api, Watch};
 use crate::limits::STOP_SECONDS_MAX;
 use std::future::Future;
 use std::sync::Arc;
@@ -37,7 +44,7 @@ pub use tls::{CertificateFiles, Tls, TlsError};
 pub struct Options {
     /// The people and tabs that the demo's playground opens with. A real server has none.
     pub demo: Option<playground::Session>,
-    /// Whose pages may open sockets here beside the server's own.
+    /// Whose pages may open sockets and read answers here beside the server's own.
     pub allowed_origins: Vec<Origin>,
     /// How many connections there may be.
     pub bounds: Bounds,
@@ -45,6 +52,10 @@ pub struct Options {
     pub load: Load,
     /// The certificate to serve with; without one everything is readable on the way.
     pub tls: Option<Tls>,
+    /// Which proxies are believed that say for whom they ask.
+    pub trusted_proxies: Vec<Network>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What every handler reads.
@@ -58,6 +69,13 @@ struct Server {
     stopping: watch::Receiver<bool>,
     /// Held by each socket until it has closed; the server's stop waits for the last one.
     open: mpsc::Sender<()>,
+}
+
+impl Server {
+    /// Hears what becomes of an operation: it is counted, and told in the log.
+    fn watch(&self, request_id: String, transport: &'static str) -> Watch {
+        Watch { request_id, transport, watcher: self.options.metrics.clone() }
+    }
 }
 
 /// Answers everyone on this address that the server is not ready yet, until `work` is done; answers the listener and

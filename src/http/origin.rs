@@ -1,7 +1,7 @@
 //! Origins: whose pages may open sockets here and read answers.
 //! Never a pattern: an origin is allowed by its name.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use std::{fmt, str::FromStr};
 
 /// An origin as a browser writes it: scheme, host, and the port where it is not the scheme's own.
@@ -15,6 +15,14 @@ pub struct NoOrigin;
 impl fmt::Display for NoOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "it must be http:// or https:// and a host, with a port where it is not the usual one, and no path")
+    }
+}
+
+impl Origin {
+    /// As it stands in a header.
+    pub(super) fn header(&self) -> HeaderValue {
+        // Its parts were parsed as those of an address, which are allowed in a header.
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("null"))
     }
 }
 

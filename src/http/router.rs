@@ -1,26 +1,33 @@
 //! Every path of the server, on one page, and what all answers have in common. Never answers anything itself
 //! but whether the server is there.
 
-use super::{Server, export, fault::Fault, password_page, playground, transport, websocket};
+use super::{
+    Network, Server, export, fault::Fault, forwarded, headers, metrics, password_page, playground, transport, websocket,
+};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static(forwarded::REQUEST_ID);
 
 pub(super) fn router(server: Server) -> Router {
-    Router::new()
-        .route("/graphql", get(graphql_get).post(transport::post))
+    let (metrics, origins) = (Arc::clone(&server.options.metrics), &server.options.allowed_origins);
+    let proxies: Arc<[Network]> = server.options.trusted_proxies.clone().into();
+    let graphql = Router::new().route("/graphql", get(graphql_get).post(transport::post));
+    // Without other origins a browser's question whether it may ask is not answered at all.
+    let graphql = if origins.is_empty() { graphql } else { graphql.layer(headers::shared_with(origins)) };
+    let router = graphql
         .route("/playground", get(playground::page))
         .route("/playground/session.json", get(playground::session))
         .route("/playground/{name}", get(playground::file))
@@ -31,34 +38,32 @@ pub(super) fn router(server: Server) -> Router {
         .route("/readyz", get(ready))
         .with_state(server)
         // The last layer is the first to see a request.
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(fixed(HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
         .layer(CatchPanicLayer::custom(|_| {
             let message = "The server failed on this request.";
             Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).answer(transport::JSON)
         }))
+        .layer(from_fn_with_state(metrics, metrics::counted));
+    headers::secured(router)
+        .layer(from_fn_with_state(proxies, forwarded::caller))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(map_request(forwarded::plain_request_id))
 }
 
 /// Every path while the store is being opened.
 pub(super) fn not_ready() -> Router {
-    Router::new().route("/healthz", get(async || "ok\n")).fallback(async || {
+    headers::secured(Router::new().route("/healthz", get(async || "ok\n")).fallback(async || {
         let message = "The server is starting and not ready yet.";
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(transport::JSON)
-    })
-}
-
-fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+    }))
 }
 
 /// The path is logged without its query, which may hold a one-time token. The span is one of errors, so that they have
 /// the request's id even where nothing else is logged.
 fn span(request: &Request) -> tracing::Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    // Of the highest level, so that whatever is logged names its request.
     tracing::error_span!("request", id, method = %request.method(), path = request.uri().path())
 }
 

@@ -6,7 +6,7 @@ use super::{
     Server,
     fault::Fault,
     rate_limit,
-    transport::{self, JSON, counted, mutation_by_get},
+    transport::{self, JSON, counted, mutation_by_get, request_id},
 };
 use crate::{
     app::Failed,
@@ -78,6 +78,8 @@ pub(super) async fn stream(
             return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
         }
     };
+    let admitted = admitted.watched(server.watch(request_id(headers).to_owned(), "sse"));
+    let opened = server.options.metrics.opened("sse");
     let (answers, left) = match api.begin(&admitted).await {
         Begun::Stream { answers, left } => (answers, left),
         Begun::Refused(answered) => return transport::answer(*answered, JSON),
@@ -90,7 +92,7 @@ pub(super) async fn stream(
     let events = answers.map(|outcome| next(&outcome)).chain(once(ready(Event::default().event("complete"))));
     // Dropped with the stream, so that a stop waits for it.
     let events = events.take_until(stopped.boxed()).map(move |event| {
-        let _open = (&open, &api);
+        let _open = (&open, &api, &opened);
         Ok::<_, Infallible>(event)
     });
     let events: BoxStream<'static, _> = events.boxed();

@@ -5,6 +5,7 @@
 use super::Server;
 use super::auth::credential;
 use super::fault::Fault;
+use super::forwarded::REQUEST_ID;
 use super::{overload::Room, rate_limit, sse};
 use crate::graphql::{Answered, Asked};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
@@ -86,6 +87,11 @@ async fn respond(
         Err(fault) if media_type == sse::EVENT_STREAM => fault.answer(JSON),
         Err(fault) => fault.answer(media_type),
     }
+}
+
+/// What the request is called in logs; the router names every one.
+pub(super) fn request_id(headers: &HeaderMap) -> &str {
+    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 fn from_parameters(parameters: Parameters) -> Result<Asked, Fault> {
@@ -219,6 +225,7 @@ async fn execute(
         Ok(turn) => turn,
         Err(fault) => return fault.answer(media_type),
     };
+    let admitted = admitted.watched(server.watch(request_id(headers).to_owned(), "http"));
     let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
     match tokio::time::timeout(limit, server.api.request(who.0, Some(peer.ip()), admitted)).await {
         Ok(answered) => answer(answered, media_type),

@@ -4,7 +4,7 @@
 
 use super::auth::{bearer, credential};
 use super::fault::Fault;
-use super::transport::is_refused;
+use super::transport::{is_refused, request_id};
 use super::{Server, origin};
 use crate::app::Failed;
 use crate::graphql::{ApiConnection, Asked};
@@ -39,6 +39,7 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upg
     let header_credential = credential(headers).map(str::to_owned);
     // What is logged of a socket has the id of the request that opened it.
     let span = Span::current();
+    let (request_id, opened) = (request_id(headers).to_owned(), server.options.metrics.opened("websocket"));
     upgrade
         .protocols([PROTOCOL])
         // A message over the allowed size is answered with 1009; one far over it ends the connection.
@@ -49,12 +50,21 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upg
         .on_upgrade(move |socket| {
             async move {
                 let mut stopping = server.stopping.clone();
-                let mut connection = Connection { socket, peer, running: HashMap::new(), outcomes: SelectAll::new() };
+                let mut connection = Connection {
+                    socket,
+                    peer,
+                    running: HashMap::new(),
+                    outcomes: SelectAll::new(),
+                    server: server.clone(),
+                    request_id,
+                    begun: 0,
+                };
                 let end = tokio::select! {
                     end = connection.run(&server, header_credential) => end,
                     _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
                 };
                 connection.close(end).await;
+                drop(opened);
                 drop(server.open);
             }
             .instrument(span)
@@ -108,6 +118,11 @@ enum Wake {
 struct Connection {
     socket: WebSocket,
     peer: SocketAddr,
+    server: Server,
+    /// What the request for the socket is called in logs.
+    request_id: String,
+    /// How many operations were begun: each is called after the socket and its place in it.
+    begun: u64,
     /// The operations under way; an id that is not here any more is not answered any more.
     running: HashMap<String, AbortHandle>,
     outcomes: SelectAll<BoxStream<'static, (String, Step)>>,
@@ -209,6 +224,7 @@ impl Connection {
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(fault) => {
+                self.server.options.metrics.refused(fault.code);
                 // It costs what looking at it costs, like everything that is asked.
                 let payload = match api.refused().await {
                     Some(overdrawn) => json!(overdrawn.errors),
@@ -217,6 +233,9 @@ impl Connection {
                 return self.send(&ServerMessage::Error { id: &id, payload }).await;
             }
         };
+        self.begun = self.begun.saturating_add(1);
+        let request_id = format!("{}/{}", self.request_id, self.begun);
+        let admitted = admitted.watched(self.server.watch(request_id, "websocket"));
         let outcomes = api.answers(admitted).map(|outcome| Step::Outcome(Box::new(outcome)));
         let steps = outcomes.chain(once(ready(Step::Done)));
         let (handle, registration) = AbortHandle::new_pair();

@@ -7,6 +7,7 @@ use super::{
     codec::{self, Commit},
     current::{Current, last_holder},
     disk::Disk,
+    figures::{Counted, Measured, backup_note},
     follower::{Follower, Source},
     index::{Index, IndexError},
     journal::{self, Checkpoint, FileJournal, Head, JournalReader, Known, Record, Replayed, Settings},
@@ -32,7 +33,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc},
     thread::JoinHandle,
 };
@@ -85,6 +86,8 @@ pub(super) struct Inner {
     pub(super) broken: Arc<AtomicBool>,
     pub(super) uses: Arc<Uses>,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) counted: Arc<Counted>,
+    pub(super) backup_note: PathBuf,
     epoch: [u8; 16],
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
@@ -123,6 +126,7 @@ impl Store {
         let (heads, accounts) = (numbers(journal.heads()), Accounts::of(index.bytes()?));
         let begins_behind = numbers(journal.begins_behind());
         let (reader, epoch, reached) = (journal.reader(), journal.log_epoch(), journal.position());
+        let (measured, counted) = Measured::new(journal);
         let (behind, groups) = mpsc::sync_channel(INDEX_GROUPS_WAITING_MAX);
         let (loader, wanted) = mpsc::channel();
         let inner = Arc::new(Inner {
@@ -138,12 +142,14 @@ impl Store {
             broken: Arc::default(),
             uses: Arc::default(),
             accounts: Arc::new(accounts),
+            counted,
+            backup_note: backup_note(directory),
             epoch,
             threads: Mutex::default(),
             _lock: lock,
         });
         let writer = Writer {
-            journal,
+            journal: measured,
             heads,
             slots: Arc::clone(&inner.slots),
             accounts: Arc::clone(&inner.accounts),

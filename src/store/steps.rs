@@ -1,13 +1,13 @@
 //! What the store's threads do, as steps: the threads run them in loops, a simulation one by one.
 //! Never does anything that the threads do not do.
 
-use super::{Store, behind::Loader, follower::Follower, journal::FileJournal, writer::Writer};
+use super::{Store, behind::Loader, figures::Measured, follower::Follower, journal::FileJournal, writer::Writer};
 use std::{io, thread::JoinHandle, time::Duration};
 
 /// The writer, the index behind it and the loader of tenants, each waiting for its next step.
 /// Dropping them is a kill: what they had not done is not done.
 pub struct Steps {
-    pub(super) writer: Writer<FileJournal>,
+    pub(super) writer: Writer<Measured<FileJournal>>,
     pub(super) follower: Follower,
     pub(super) loader: Loader,
 }

@@ -38,6 +38,9 @@ fn sample(setting: &Value) -> (String, String) {
         (Value::String(_) | Value::Number(_) | Value::Bool(_), _) => {
             (default.as_str().map_or_else(|| default.to_string(), str::to_owned), default.to_string())
         }
+        (Value::Array(_), "an address or a network, as 192.0.2.0/24") => {
+            ("192.0.2.0/24,::1".to_owned(), r#"["192.0.2.0/24", "::1"]"#.to_owned())
+        }
         (Value::Array(_), "an origin, as https://example.org") => (
             "https://a.example,https://b.example:8443".to_owned(),
             r#"["https://a.example", "https://b.example:8443"]"#.to_owned(),
@@ -88,15 +91,17 @@ async fn what_is_shown_can_be_read_again_and_says_where_it_came_from() {
     let (code, shown, _) = told(directory, &variables, &["config", "show", "--origin", "--log", "error"]).await;
     let shown: Vec<_> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(code, 0);
-    assert_eq!(
-        shown[..4],
-        [
-            "listen = \"127.0.0.1:1\" # countersign.toml:1:10",
-            "data_dir = \"from-variable\" # the variable COUNTERSIGN_DATA_DIR",
-            "log = \"error\" # the flag --log",
-            "allow_origin = [\"https://EXAMPLE.org\"] # countersign.toml:3:16",
-        ]
-    );
+    for expected in [
+        "listen = \"127.0.0.1:1\" # countersign.toml:1:10",
+        "data_dir = \"from-variable\" # the variable COUNTERSIGN_DATA_DIR",
+        "log = \"error\" # the flag --log",
+        "log_format = \"text\" # the default",
+        "slow_operation_milliseconds = 1000 # the default",
+        "# metrics_listen is not set # the default",
+        "allow_origin = [\"https://EXAMPLE.org\"] # countersign.toml:3:16",
+    ] {
+        assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
+    }
     let (_, plain, _) = told(directory, &variables, &["config", "show"]).await;
     let again = directory.join("again.toml");
     std::fs::write(&again, &plain).unwrap();
@@ -166,4 +171,28 @@ async fn other_commands_find_the_data_directory_in_the_file_and_tell_misspelt_va
     // The demo is never made of what a server keeps.
     let (code, _, complained) = told(directory, &[], &["demo", "--listen", "0.0.0.0:0"]).await;
     assert!(code == 1 && complained.contains("listens on this machine only"), "{complained}");
+}
+
+/// The first column of the tables of docs/operations.md that begin with this heading.
+pub fn documented(heading: &str) -> Vec<Vec<String>> {
+    let document = include_str!("../../docs/operations.md");
+    let table = document.split_once(heading).unwrap().1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_setting_is_documented_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), &[], &[]).await;
+    let expected = settings.iter().map(|setting| {
+        let default = match &setting["default"] {
+            Value::String(text) => format!("`{text}`"),
+            Value::Null => "none".to_owned(),
+            Value::Array(values) if values.is_empty() => "none".to_owned(),
+            other => format!("`{other}`"),
+        };
+        vec![format!("`{}`", word(setting, "name")), default, word(setting, "description").to_owned()]
+    });
+    assert_eq!(documented("| setting | default | |"), expected.collect::<Vec<_>>());
 }

@@ -19,10 +19,17 @@ pub struct Demo {
 impl Demo {
     /// Starts it on a free port, and waits for the line that says where it serves.
     pub async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[], Stdio::inherit()).await
+    }
+
+    /// The same with more flags, and what it logs put there.
+    pub async fn start_with(data: &Path, flags: &[&str], logs: Stdio) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir"])
             .arg(data)
+            .args(flags)
             .stdout(Stdio::piped())
+            .stderr(logs)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -38,6 +45,11 @@ impl Demo {
         assert!(asked.success());
         let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.process.wait()).await;
         assert!(ended.expect("it ends in time").unwrap().success());
+    }
+
+    /// Where it serves; where it says how it does.
+    pub fn url(&self, which: &str) -> String {
+        self.hello[which].as_str().unwrap().to_owned()
     }
 
     /// Somebody of Acme: a person or the key of a node.

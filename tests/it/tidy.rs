@@ -9,7 +9,7 @@ use std::{
 const FLOORS: [&str; 6] = ["domain", "store", "app", "graphql", "http", "cli"];
 
 /// Each external crate has one floor that names it.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 11] = [
     ("sled", &["store"]),
     ("imbl", &["domain"]),
     ("rmp_serde", &["store"]),
@@ -20,6 +20,7 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("axum", &["http"]),
     ("clap", &["cli", "main.rs"]),
     ("toml", &["cli"]),
+    ("prometheus_client", &["http"]),
 ];
 
 struct Source {

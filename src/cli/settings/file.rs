@@ -90,21 +90,22 @@ fn texts(setting: &Setting, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>,
         Kind::Boolean => "true or false",
     };
     match value.get_ref() {
-        DeValue::Array(values) if setting.many => {
+        value if setting.many => {
             let text = |value: &Spanned<DeValue<'_>>| scalar(setting.kind, value.get_ref());
-            values.iter().map(text).collect::<Option<_>>().ok_or_else(|| format!("a list, each {word}"))
+            let texts = value.as_array().and_then(|values| values.iter().map(text).collect());
+            texts.ok_or_else(|| format!("a list, each {word}"))
         }
-        _ if setting.many => Err(format!("a list, each {word}")),
         value => scalar(setting.kind, value).map(|text| vec![text]).ok_or_else(|| word.to_owned()),
     }
 }
 
 fn scalar(kind: Kind, value: &DeValue<'_>) -> Option<String> {
-    match (kind, value) {
-        (Kind::String, DeValue::String(text)) => Some(text.to_string()),
-        (Kind::Integer, DeValue::Integer(number)) if number.radix() == 10 => Some(number.as_str().to_owned()),
-        (Kind::Boolean, DeValue::Boolean(switch)) => Some(switch.to_string()),
-        _ => None,
+    match kind {
+        Kind::String => value.as_str().map(str::to_owned),
+        Kind::Integer => {
+            value.as_integer().filter(|number| number.radix() == 10).map(|number| number.as_str().to_owned())
+        }
+        Kind::Boolean => value.as_bool().map(|switch| switch.to_string()),
     }
 }
 

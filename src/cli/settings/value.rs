@@ -1,7 +1,10 @@
 //! What a setting can be: how its value is read from text, and what is said where it cannot.
 //! Never says which setting it is, nor where the text came from.
 
-use crate::{graphql::Introspection, http::Origin};
+use crate::{
+    graphql::Introspection,
+    http::{Network, NoNetwork, NoOrigin, Origin},
+};
 use std::{net::SocketAddr, path::PathBuf};
 use tracing_subscriber::EnvFilter;
 
@@ -122,6 +125,35 @@ impl Scalar for Origin {
     const WANTED: &'static str = "an origin, as https://example.org";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error: crate::http::NoOrigin| error.to_string())
+        text.parse().map_err(|error: NoOrigin| error.to_string())
+    }
+}
+
+impl Scalar for Network {
+    const WANTED: &'static str = "an address or a network, as 192.0.2.0/24";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: NoNetwork| error.to_string())
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Scalar for LogFormat {
+    const WANTED: &'static str = "text or json";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("it must be text or json".to_owned()),
+        }
     }
 }

@@ -1,0 +1,138 @@
+//! What is told of every operation to whoever runs the server: what it was, who asked, what came of it, how long it took.
+//! Never a value of a variable, a credential, or anything of an answer but its first error's code.
+
+use super::document::Admitted;
+use crate::{app::Failed, domain::access::Viewer};
+use async_graphql::{
+    Response, Value,
+    parser::types::{OperationDefinition, OperationType, Selection},
+};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Hears of operations. Called while they are answered, so it must be quick.
+pub trait Watcher: Send + Sync + 'static {
+    /// One has begun.
+    fn began(&self, operation: &Operation);
+    /// A subscription was told something.
+    fn delivered(&self);
+    /// One is over: it was answered, ended, or left.
+    fn ended(&self, operation: &Operation, took: Duration);
+}
+
+/// Given with an operation by the floor above, to hear what becomes of it.
+pub struct Watch {
+    /// Names the request in logs.
+    pub request_id: String,
+    /// How it came: `http`, `websocket` or `sse`.
+    pub transport: &'static str,
+    /// Who hears of it.
+    pub watcher: Arc<dyn Watcher>,
+}
+
+/// What is known of an operation.
+pub struct Operation {
+    /// Names the request in logs.
+    pub request_id: String,
+    /// How it came.
+    pub transport: &'static str,
+    /// The name that its document gives it; the caller's choice.
+    pub name: Option<String>,
+    /// `query`, `mutation` or `subscription`; `unknown` where the document does not say which runs.
+    pub kind: &'static str,
+    /// Its root field, `several`, or `none`. The caller's words until its code says that it was valid.
+    pub field: String,
+    /// The person, key or part of the server that asks; none for nobody.
+    pub principal: Option<String>,
+    /// The organisation.
+    pub tenant: Option<String>,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// In points; none where the request was refused before that was known.
+    pub cost: Option<u64>,
+    /// `OK`, the code of the first error, or `LEFT` where nobody waited for the answer.
+    pub code: String,
+    /// How many answers there were.
+    pub answers: u64,
+}
+
+/// An operation that goes on until this is dropped.
+pub(super) struct Watched(Option<Box<Ongoing>>);
+
+struct Ongoing {
+    operation: Operation,
+    begun: Instant,
+    watcher: Arc<dyn Watcher>,
+}
+
+impl Watched {
+    /// Begins to watch, if somebody wants to hear of it.
+    pub(super) fn begin(
+        admitted: &Admitted,
+        viewer: &Result<Arc<Viewer>, Failed>,
+        address: Option<IpAddr>,
+        cost: Option<u64>,
+    ) -> Self {
+        let Some(Watch { request_id, transport, watcher }) = admitted.watch() else { return Self(None) };
+        let (request_id, transport, watcher) = (request_id.clone(), *transport, Arc::clone(watcher));
+        let kind = match admitted.kind() {
+            Some(OperationType::Query) => "query",
+            Some(OperationType::Mutation) => "mutation",
+            Some(OperationType::Subscription) => "subscription",
+            None => "unknown",
+        };
+        let (name, field) = (admitted.name().map(str::to_owned), admitted.operation().map(root_field));
+        let viewer = viewer.as_ref().ok();
+        let operation = Operation {
+            request_id,
+            transport,
+            name,
+            kind,
+            field: field.unwrap_or_else(|| "none".to_owned()),
+            principal: viewer.map(|viewer| format!("{:?}", viewer.principal())),
+            tenant: viewer.map(|viewer| viewer.tenant().to_string()),
+            address,
+            cost,
+            code: if kind == "subscription" { "OK" } else { "LEFT" }.to_owned(),
+            answers: 0,
+        };
+        watcher.began(&operation);
+        Self(Some(Box::new(Ongoing { operation, begun: Instant::now(), watcher })))
+    }
+
+    /// Notes an answer.
+    pub(super) fn saw(&mut self, response: &Response) {
+        let Some(Ongoing { operation, watcher, .. }) = self.0.as_deref_mut() else { return };
+        operation.answers = operation.answers.saturating_add(1);
+        operation.code = match response.errors.first() {
+            None => "OK".to_owned(),
+            Some(error) => match error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
+                Some(Value::String(code)) => code.clone(),
+                _ => "GRAPHQL_VALIDATION_FAILED".to_owned(),
+            },
+        };
+        if operation.kind == "subscription" {
+            watcher.delivered();
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(Ongoing { operation, begun, watcher }) = self.0.as_deref() {
+            watcher.ended(operation, begun.elapsed());
+        }
+    }
+}
+
+/// The one root field; what a fragment brings counts as several.
+fn root_field(operation: &OperationDefinition) -> String {
+    match operation.selection_set.node.items.as_slice() {
+        [] => "none".to_owned(),
+        [selection] => match &selection.node {
+            Selection::Field(field) => field.node.name.node.to_string(),
+            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => "several".to_owned(),
+        },
+        _ => "several".to_owned(),
+    }
+}
