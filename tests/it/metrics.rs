@@ -59,7 +59,7 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     eve.create_project(&template, "A project of Eve").await.refused("FORBIDDEN");
     ann.ask("{ fieldOfTheCaller }", json!({})).await.refused("GRAPHQL_VALIDATION_FAILED");
     ann.ask("{ ", json!({})).await.refused("GRAPHQL_PARSE_FAILED");
-    let mut subscription = ann.subscribe("subscription { events { cursor } }", json!({})).await;
+    let mut subscription = ann.subscribe("subscription { events { cursor node { kind } } }", json!({})).await;
     reaches(&demo, "countersign_subscriptions_open", 1.0).await;
     ann.create_project(&template, "Another").await.done();
     assert!(subscription.next(Duration::from_secs(30)).await.is_some());
