@@ -258,10 +258,10 @@ pub(super) fn mutation_by_get() -> Fault {
 }
 
 /// Under `application/json` a document that was understood as a request is answered with 200, as older
-/// clients expect; the newer media type tells by the status.
+/// clients expect; the newer media type tells by the status. What is no request (`BAD_REQUEST`) is never 200.
 fn refused(fault: &Fault, media_type: &'static str) -> Response {
     let mut response = fault.answer(media_type);
-    if media_type == JSON && fault.status == StatusCode::BAD_REQUEST {
+    if media_type == JSON && fault.status == StatusCode::BAD_REQUEST && fault.code != "BAD_REQUEST" {
         *response.status_mut() = StatusCode::OK;
     }
     response

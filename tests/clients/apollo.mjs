@@ -1,8 +1,10 @@
 // Apollo's client: a query, a mutation, refusals as data and as errors, its cache, and a subscription over graphql-ws
 // whose line is cut again and again.
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache, gql } from "@apollo/client";
+import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { EVENTS, nothingLost } from "./lib/follow.mjs";
+import { digest, watching } from "./lib/persisted.mjs";
 import { breakingLine } from "./lib/line.mjs";
 import { socketOf } from "./lib/listen.mjs";
 import { playgroundSession, startDemo } from "./lib/server.mjs";
@@ -20,6 +22,7 @@ const demo = await startDemo();
 try {
   const walk = walker(demo.url, await playgroundSession(demo.url));
   await asked(demo.url, walk);
+  await persisted(demo.url, walk);
   await resumed(demo.url, walk);
 } catch (error) {
   check("the program runs to its end", false, String(error.stack));
@@ -80,6 +83,23 @@ async function asked(url, walk) {
   same("a document that is not valid is an error with its code", codesOf(invalid), ["GRAPHQL_VALIDATION_FAILED"]);
   const nobody = await clientOf(url, "not-a-token").query({ query: gql`{ viewer { user { name } } }` }).catch((error) => error);
   same("a bad token is an error with its code", codesOf(nobody), ["UNAUTHENTICATED"]);
+}
+
+/// By its digest: the text goes along once, when the server does not know it yet.
+async function persisted(url, walk) {
+  const sent = [];
+  const http = new HttpLink({
+    uri: `${url}/graphql`,
+    headers: { authorization: `Bearer ${walk.tokenOf("ann")}` },
+    fetch: watching(sent),
+  });
+  const ask = async () => {
+    const client = new ApolloClient({ cache: new InMemoryCache(), link: new PersistedQueryLink({ sha256: digest }).concat(http) });
+    const { data } = await client.query({ query: gql`query PersistedByApollo { viewer { user { name } } }` });
+    return data.viewer.user.name;
+  };
+  same("a persisted query is answered", [await ask(), await ask()], ["Ann Builder", "Ann Builder"]);
+  same("its text goes along once", sent, ["digest", "both", "digest"]);
 }
 
 async function resumed(url, walk) {

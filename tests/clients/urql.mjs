@@ -1,7 +1,9 @@
 // The client urql: a query, a mutation, refusals as data and as errors, and a subscription over graphql-ws whose line
 // breaks again and again.
 import { Client, cacheExchange, fetchExchange, gql, subscriptionExchange } from "@urql/core";
+import { persistedExchange } from "@urql/exchange-persisted";
 import { EVENTS, nothingLost } from "./lib/follow.mjs";
+import { digest, watching } from "./lib/persisted.mjs";
 import { breakingLine } from "./lib/line.mjs";
 import { socketOf } from "./lib/listen.mjs";
 import { playgroundSession, startDemo } from "./lib/server.mjs";
@@ -19,6 +21,7 @@ const demo = await startDemo();
 try {
   const walk = walker(demo.url, await playgroundSession(demo.url));
   await asked(demo.url, walk);
+  await persisted(demo.url, walk);
   await resumed(demo.url, walk);
 } catch (error) {
   check("the program runs to its end", false, String(error.stack));
@@ -74,6 +77,24 @@ async function asked(url, walk) {
   same("a document that is not valid is an error with its code", codesOf(invalid), ["GRAPHQL_VALIDATION_FAILED"]);
   const nobody = await clientOf(url, "not-a-token").query(gql`{ viewer { user { name } } }`, {});
   same("a bad token is an error with its code", codesOf(nobody), ["UNAUTHENTICATED"]);
+}
+
+/// By its digest: the text goes along once, when the server does not know it yet.
+async function persisted(url, walk) {
+  const sent = [];
+  const ask = async () => {
+    const client = new Client({
+      url: `${url}/graphql`,
+      preferGetMethod: false,
+      fetchOptions: { headers: { authorization: `Bearer ${walk.tokenOf("ann")}` } },
+      fetch: watching(sent),
+      exchanges: [persistedExchange({ preferGetForPersistedQueries: false, generateHash: async (text) => digest(text) }), fetchExchange],
+    });
+    const { data, error } = await client.query(gql`query PersistedByUrql { viewer { user { name } } }`, {});
+    return data?.viewer.user.name ?? String(error);
+  };
+  same("a persisted query is answered", [await ask(), await ask()], ["Ann Builder", "Ann Builder"]);
+  same("its text goes along once", sent, ["digest", "both", "digest"]);
 }
 
 async function resumed(url, walk) {

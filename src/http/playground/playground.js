@@ -143,7 +143,11 @@
       ? { ...options, headers: { ...options?.headers, ...JSON.parse(headersOf(people[0].token)) } }
       : options;
   const fetcher = async (request, options) => {
-    if (request.operationName === "IntrospectionQuery") return sent(request, asSomebody(options));
+    if (request.operationName === "IntrospectionQuery") {
+      const asker = asSomebody(options);
+      // Nobody is told the schema, and a refusal would stand in the browser's log.
+      return asker?.headers?.Authorization ? sent(request, asker) : { errors: [{ message: "Sign in to see the schema." }] };
+    }
     const answer = await sent(request, options);
     if (!answer[Symbol.asyncIterator]) return remembered(request, answer);
     // A subscription goes through as it is, so that stopping it reaches the socket.
