@@ -148,7 +148,7 @@ def main(url, folder):
     (folder / "schemathesis.toml").write_text(configuration(schema, found))
 
     fields = {f"{owner.name}.{name}" for owner in (schema.query_type, schema.mutation_type) for name in owner.fields}
-    for name, examples in (("nobody", 3), ("ann", 4), ("admin", 12)):
+    for name, examples in (("nobody", 1), ("ann", 2), ("admin", 6)):
         header = ["--header", f"Authorization: Bearer {tokens[name]}"] if name in tokens else []
         where = ["--url", f"{url}/graphql", *header]
         but_ends = [part for end in ENDS for part in ("--exclude-name", end)] if header else []
@@ -164,7 +164,7 @@ def main(url, folder):
             code, output, last = fuzz(folder, SCHEMA, examples * TIMES, environment, *where, *only_ends)
             check(f"as {name}: sessions end in order", code == 0, output.splitlines()[-40:])
         same(f"as {name}: every root field was asked", {line["field"] for line in log + last}, fields)
-    check("much of it was answered, and something done", data > len(log) / 4 and done > 20, [data, done])
+    check("much of it was answered, and something done", data > len(log) / 4 and done > 10, [data, done])
     with urllib.request.urlopen(f"{url}/readyz") as ready:
         same("and the server is ready", ready.status, 200)
 
