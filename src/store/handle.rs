@@ -19,7 +19,10 @@ use crate::domain::{
     tenant::Quota,
     time::Timestamp,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, atomic::Ordering},
+};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -87,7 +90,15 @@ impl Data {
         let (answer, answered) = oneshot::channel();
         let viewer = Arc::clone(&self.viewer);
         let decide = Box::new(move |turn: &mut Turn<'_>| {
-            let decided = once(turn, asked.as_ref(), command);
+            let decided = catch_unwind(AssertUnwindSafe(|| once(turn, asked.as_ref(), command)));
+            let decided = match decided {
+                Ok(decided) => decided,
+                Err(why) => {
+                    // It did nothing, whatever becomes of the writer.
+                    answer.send(Err(Fault::Panicked.into())).ok();
+                    resume_unwind(why)
+                }
+            };
             let stands = decided.is_ok();
             let settle = Box::new(move |settled: Settled| {
                 let outcome = match settled {
@@ -105,8 +116,8 @@ impl Data {
         let job = Job { viewer: Arc::clone(&self.viewer), decide };
         self.store.inner.queue.push(self.viewer.tenant(), job)?;
         answered.await.unwrap_or_else(|_| {
-            // A command that broke down did nothing; of what the writer broke down with nobody knows.
-            let fault = if self.store.is_stopped() { Fault::OutcomeUnknown } else { Fault::Panicked };
+            // The writer itself is gone, with a panic or at the end: of what it was about nobody knows.
+            let fault = if self.store.is_stopped() { Fault::OutcomeUnknown } else { Fault::Stopping };
             Err(fault.into())
         })
     }

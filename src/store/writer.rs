@@ -210,7 +210,7 @@ impl<J: Positioned> Writer<J> {
         let Job { viewer, decide } = job;
         let mut turn = Turn { state: working.state.clone(), viewer: &viewer, now: at, ids: &*ids, landed: vec![] };
         let Ok((stands, settle)) = catch_unwind(AssertUnwindSafe(|| decide(&mut turn))) else {
-            // The command broke down and took its caller's channel with it: he is answered `Panicked`.
+            // The command broke down, and has told its caller so.
             tracing::error!(%tenant, "a command panicked; nothing of it was done");
             return;
         };

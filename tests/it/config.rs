@@ -190,7 +190,7 @@ async fn every_setting_is_documented_as_it_is() {
             Value::String(text) => format!("`{text}`"),
             Value::Null => "none".to_owned(),
             Value::Array(values) if values.is_empty() => "none".to_owned(),
-            other => format!("`{other}`"),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => format!("`{other}`"),
         };
         vec![format!("`{}`", word(setting, "name")), default, word(setting, "description").to_owned()]
     });
