@@ -106,9 +106,13 @@ pub const TOKEN_KEYS_MAX: usize = 16;
 /// The longest credential that is looked at, in bytes; this server's own have a few hundred.
 pub const CREDENTIAL_BYTES_MAX: usize = 4 * 1024;
 
-/// How often at most an open socket asks whether its credential still stands, in milliseconds: soon enough to close
-/// within a second, seldom enough that a busy organisation's every commit does not ask on every socket.
+/// How often it is looked whether something that sockets were opened with has ended by itself, in milliseconds: soon
+/// enough to close within a second, and one look for all sockets of an organisation.
 pub const SOCKET_STANDING_MILLISECONDS: u64 = 250;
+
+/// How many listen on one channel and so are woken together, two for a socket with one subscription. After each such
+/// group everybody else's work comes first: a request that comes meanwhile waits for so many deliveries at most.
+pub const HERALD_WOKEN_TOGETHER: usize = 32;
 
 /// How long a one-time password link is accepted, in seconds.
 pub const PASSWORD_LINK_LIFETIME_SECONDS: i64 = 60 * 60;
@@ -338,6 +342,12 @@ pub const EVENT_PAGE_COMMITS_MAX: usize = 10_000;
 
 /// After how much silence a subscriber is told how far the log has been read, in seconds.
 pub const EVENT_CHECKPOINT_SECONDS: u64 = 30;
+
+/// How many things that were told lately one subscription's document keeps in words, and how many bytes of them, at
+/// most: as far as those who hear the same lie apart.
+pub const TOLD_MAX: usize = 16;
+/// See [`TOLD_MAX`].
+pub const TOLD_BYTES_MAX: usize = 64 * 1024;
 
 /// How long closing the store waits for its last reader, in milliseconds; without it the next start checks more.
 pub const STORE_CLOSE_MILLISECONDS_MAX: u64 = 2_000;

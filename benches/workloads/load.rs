@@ -109,7 +109,7 @@ pub(crate) async fn ask(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>, 
 }
 
 /// Reads one whole answer; its status must be 200.
-async fn answer<'b>(stream: &mut TcpStream, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Fault> {
+pub(crate) async fn answer<'b>(stream: &mut TcpStream, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Fault> {
     buffer.clear();
     let (mut head, mut length) = (0, usize::MAX);
     while head == 0 || buffer.len() < head + length {

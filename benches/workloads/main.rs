@@ -12,6 +12,7 @@ mod report;
 mod rows;
 mod scale;
 mod server;
+mod subscribers;
 mod syncs;
 mod workload;
 
@@ -69,6 +70,8 @@ enum Part {
     Serve { directory: PathBuf },
     /// A million items over a thousand organisations: memory, restart, and the rebuilding of the index.
     Scale(scale::Scale),
+    /// Thousands who listen: memory, deliveries, and mutations beside them.
+    Subscribers(subscribers::Subscribers),
     /// Makes the data set of `scale`.
     #[command(hide = true)]
     Makes { directory: PathBuf, tenants: usize, projects: usize },
@@ -101,6 +104,14 @@ fn main() -> Result<(), Fault> {
         }
         Some(Part::Serve { directory }) => runtime()?.block_on(server::serve(directory)),
         Some(Part::Scale(scale)) => scale::run(scale),
+        Some(Part::Subscribers(asked)) => {
+            let temporary = tempfile::tempdir()?;
+            let directory = arguments.data.as_deref().unwrap_or(temporary.path());
+            prepare(directory, &Arguments { smoke: true, ..Arguments::parse() })?;
+            process::pin()?;
+            let load = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            load.block_on(subscribers::run(directory, asked))
+        }
         Some(Part::Makes { directory, tenants, projects }) => {
             runtime()?.block_on(scale::makes(directory, *tenants, *projects))
         }

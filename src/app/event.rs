@@ -2,12 +2,15 @@
 //! Never shows an event that its reader may not read in the version that is the newest when it is delivered, and pushes
 //! none that he might not have read when it happened.
 
+mod herald;
 mod page;
 mod stream;
 mod walk;
 
+pub(super) use herald::Heralds;
+pub use herald::Seat;
 pub use page::{EventPage, EventsAsked};
-pub use stream::StreamItem;
+pub use stream::{Listener, StreamItem};
 
 use super::{App, Failed, Fault, RefusedPage};
 use crate::{

@@ -37,7 +37,9 @@ pub use crate::store::{Committed, Failed, Fault};
 pub use arrival::{NotNew, tenant_listed};
 pub use authorization::{Authorized, ShownOnType, authorizations};
 pub use budget::{BUDGET_SECONDS, Budget, Budgets, Left, Overdrawn, Purse};
-pub use event::{EventFilter, EventPage, EventsAsked, EventsError, Kinds, LogPosition, Recorded, StreamItem};
+pub use event::{
+    EventFilter, EventPage, EventsAsked, EventsError, Kinds, Listener, LogPosition, Recorded, Seat, StreamItem,
+};
 pub use explanation::{Actor, NamedAs, ShownExplanation, ShownGround};
 pub use export::Exported;
 pub use figures::Figures;
@@ -65,6 +67,7 @@ use crate::{
     store::{Snapshot, Store, Turn},
 };
 use access_token::{TokenError, Tokens};
+use event::Heralds;
 use quota::Meters;
 use std::sync::Arc;
 use throttle::Throttle;
@@ -86,6 +89,8 @@ struct Inner {
     meters: Meters,
     /// What the gate decided.
     gate: figures::Gate,
+    /// Who wakes those that listen.
+    heralds: Heralds,
     /// Who exports an organisation holds one.
     exporting: Arc<Semaphore>,
     /// What leads from one refresh token to the next.
@@ -130,13 +135,15 @@ impl App {
         let first = token::random::<32>().map_err(|_| TokenError::Randomness)?;
         let refresh_secret = store.keys().secret("refresh-tokens", || first.to_vec()).map_err(TokenError::from)?;
         let (throttle, rotating) = (Throttle::new(store.clock()), tokio::sync::Mutex::default());
-        let (meters, exporting) = (Meters::default(), Arc::new(Semaphore::new(EXPORTS_MAX)));
+        let (meters, heralds, exporting) =
+            (Meters::default(), Heralds::default(), Arc::new(Semaphore::new(EXPORTS_MAX)));
         let directing = tokio::sync::Mutex::default();
         let inner = Inner {
             tokens,
             passwords,
             throttle,
             meters,
+            heralds,
             gate: figures::Gate::default(),
             exporting,
             refresh_secret,

@@ -1,19 +1,20 @@
 //! How long a credential stands, and the keys that sign what people present.
 //! Never lets a socket outlive what it was opened with.
 
-use super::{App, Committed, Failed, Fault, token};
+use super::{App, Committed, Failed, Fault, Seat, token};
 use crate::{
     domain::{
         access::{Denied, Viewer},
         action,
         identity::Session,
         receipt::Gone,
+        time::Timestamp,
     },
     limits::SOCKET_STANDING_MILLISECONDS,
     store::{Snapshot, Turn},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 impl App {
     /// The newest version, if the viewer still stands: not disabled, revoked, signed out or expired.
@@ -22,39 +23,51 @@ impl App {
     /// `Unauthenticated`, or a fault.
     pub(super) async fn standing(&self, viewer: &Arc<Viewer>) -> Result<Snapshot, Failed> {
         let snapshot = self.snapshot(viewer).await?;
-        let view = snapshot.view();
         // What ends by itself ends without a commit.
-        let session = viewer.session().map(|session| view.readable::<Session>(session)).transpose()?;
-        let key = view.caller()?.key.and_then(|key| key.expires_at);
-        let end = session.map(|session| session.expires_at).or(key);
-        if end.is_some_and(|end| end <= self.store.clock().now()) {
+        if self.end(&snapshot)?.is_some_and(|end| end <= self.store.clock().now()) {
             return Err(Denied::Unauthenticated.into());
         }
         Ok(snapshot)
     }
 
+    /// When what the viewer came with ends by itself, or one secret of his key.
+    fn end(&self, snapshot: &Snapshot) -> Result<Option<Timestamp>, Denied> {
+        let view = snapshot.view();
+        let session = view.viewer().session().map(|session| view.readable::<Session>(session)).transpose()?;
+        let now = self.store.clock().now();
+        let key = || view.caller().map(|caller| caller.key.and_then(|key| key.ends(now)));
+        session.map_or_else(key, |session| Ok(Some(session.expires_at)))
+    }
+
     /// Waits until what a socket was opened with no longer stands: the session ended, the user was disabled, the key
     /// was revoked or has expired. An access token that runs out meanwhile ends nothing: its session goes on.
-    pub async fn ended(&self, credential: &str, viewer: &Arc<Viewer>) {
-        let mut wake = self.store.of(viewer).watch();
+    pub async fn ended(&self, credential: &str, viewer: &Arc<Viewer>, mut seat: Seat) {
         let pause = Duration::from_millis(SOCKET_STANDING_MILLISECONDS);
         loop {
-            wake.borrow_and_update();
-            let stands = if token::is_key(credential) {
-                self.authenticate(credential).await.map(drop)
-            } else {
-                self.standing(viewer).await.map(drop)
-            };
-            if matches!(stands, Err(Failed::Denied(_))) {
-                return;
+            seat.wake.borrow_and_update();
+            // What it takes to ask is gone while one waits: most wait most of the time.
+            match Box::pin(self.stands(credential, viewer)).await {
+                Ok(end) => end.iter().for_each(|end| seat.wake_at(*end)),
+                Err(Failed::Denied(_)) => {
+                    // Operations under way say first that they have ended.
+                    return sleep(pause).await;
+                }
+                // Asked again soon.
+                Err(_) => seat.wake_at(self.store.clock().now()),
             }
-            // What ends by itself wakes nobody; when nothing can change any more, the server is stopping.
-            if let Ok(Err(_)) = timeout(pause, wake.changed()).await {
+            // When nothing can change any more, the server is stopping.
+            if seat.wake.changed().await.is_err() {
                 return std::future::pending().await;
             }
-            // Operations under way say first that they have ended.
-            sleep(pause).await;
         }
+    }
+
+    /// Until when at least what a socket was opened with still stands by itself.
+    async fn stands(&self, credential: &str, viewer: &Arc<Viewer>) -> Result<Option<Timestamp>, Failed> {
+        if token::is_key(credential) {
+            self.authenticate(credential).await?;
+        }
+        Ok(self.end(&self.standing(viewer).await?)?)
     }
 
     /// Has access tokens signed by a new key from now on; those of the old one stay good as long as they would have.

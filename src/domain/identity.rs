@@ -135,6 +135,12 @@ impl ApiKey {
         same_secret(&self.secret_hash, presented)
             || old.is_some_and(|old| same_secret(&old.secret_hash, presented) && now < old.until)
     }
+
+    /// The next moment at which the key, or one of its secrets, ends by itself.
+    pub fn ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let old = self.previous.as_ref().map(|old| old.until).filter(|until| *until > now);
+        old.into_iter().chain(self.expires_at).min()
+    }
 }
 
 /// The secret of a key before it was rotated.

@@ -35,6 +35,11 @@ impl Asker {
     pub(super) fn new(viewer: Result<Arc<Viewer>, Failed>, address: Option<IpAddr>) -> Self {
         Self { viewer, address, snapshot: OnceCell::new(), presented: AtomicBool::new(false) }
     }
+
+    /// The same, answered in this version.
+    pub(super) fn at(self, snapshot: Snapshot) -> Self {
+        Self { snapshot: OnceCell::new_with(Some(snapshot)), ..self }
+    }
 }
 
 /// From where a credential is presented in the input of a field: aliases must not make one request many attempts.

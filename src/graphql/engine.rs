@@ -12,7 +12,7 @@ use super::{
 };
 use crate::app::App;
 use async_graphql::{
-    Response, ServerError, ValidationMode, ValidationResult, async_trait,
+    Request, Response, ServerError, ValidationMode, ValidationResult, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     futures_util::{
         FutureExt,
@@ -118,5 +118,11 @@ impl Engine {
     pub(super) fn execute_stream(&self, admitted: &Admitted, asker: Asker) -> BoxStream<'static, Response> {
         let answers = AssertUnwindSafe(self.executes.execute_stream(admitted.request().data(asker)));
         answers.catch_unwind().map(|answer| answer.unwrap_or_else(|why| broken_down(&*why))).boxed()
+    }
+
+    /// What one run of a subscription that is valid says, if anything: when it is opened, or is to word one thing.
+    pub(super) async fn run(&self, request: Request) -> Option<Response> {
+        let mut answers = AssertUnwindSafe(self.executes.execute_stream(request)).catch_unwind();
+        Some(answers.next().await?.unwrap_or_else(|why| broken_down(&*why)))
     }
 }

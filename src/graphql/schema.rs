@@ -15,11 +15,13 @@ use super::{
     identity::{BulkMutation, IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
+    listening::{Deliveries, Told, subscribe},
     meter::{Introspection, Meter, Metered},
     node::{Node, NodeQuery},
     quota::QuotaMutation,
     registry::{ItemQuery, RegistryQuery},
     session::SessionMutation,
+    sharing::Operations,
     sign_off::{SignOffMutation, SignOffQuery},
     source::SourceQuery,
     subscription::Subscription,
@@ -32,12 +34,13 @@ use super::{
     watch::Watched,
 };
 use crate::{
-    app::{App, Budgets, Call, Exported, Failed, Figures, Left, OpenSocket},
+    app::{App, Budgets, Call, Exported, Failed, Figures, Left, OpenSocket, Seat},
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
-    MergedObject, Response, SDLExportOptions, Schema,
+    MergedObject, Response, SDLExportOptions, Schema, Value,
     futures_util::stream::{self, BoxStream, StreamExt},
+    parser::types::OperationType,
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -120,7 +123,9 @@ pub enum ApiError {
 /// The API over one application. Clones share it.
 #[derive(Clone)]
 pub struct Api {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) operations: Arc<Operations>,
+    pub(super) deliveries: Arc<Deliveries>,
     app: App,
     meter: Arc<Meter>,
 }
@@ -140,7 +145,7 @@ pub enum Begun {
     /// Its answers.
     Stream {
         /// One of a query or mutation, one for each event of a subscription; the first says what it costs.
-        answers: BoxStream<'static, Response>,
+        answers: BoxStream<'static, Arc<Told>>,
         /// What is left of the caller's budgets.
         left: Vec<Left>,
     },
@@ -157,6 +162,8 @@ pub struct ApiConnection {
     credential: Option<Arc<str>>,
     viewer: Option<Arc<Viewer>>,
     address: Option<IpAddr>,
+    /// Where it is woken; a stranger is not.
+    seat: Option<Seat>,
 }
 
 impl Api {
@@ -168,7 +175,12 @@ impl Api {
         let types = Types::of_schema()?;
         let meter = Arc::new(Meter::new(&app, types, options.budgets, options.introspection)?);
         let engine = Arc::new(Engine::new(&app, types, &options.documents, options.only_trusted)?);
-        Ok(Self { engine, app, meter })
+        Ok(Self { engine, operations: Arc::default(), deliveries: Arc::default(), app, meter })
+    }
+
+    /// How much subscribers were told.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     /// Looks at the document of what is asked, as far as it can be refused before it is validated.
@@ -243,7 +255,9 @@ impl Api {
             None => None,
         };
         let open = viewer.as_ref().map(|viewer| self.app.open_socket(viewer)).transpose()?.map(Arc::new);
-        Ok(ApiConnection { _open: open, api: self.clone(), credential: credential.map(Into::into), viewer, address })
+        let (api, credential) = (self.clone(), credential.map(Into::into));
+        let seat = viewer.as_ref().map(|viewer| self.app.seat(viewer));
+        Ok(ApiConnection { _open: open, api, credential, viewer, address, seat })
     }
 
     /// Begins to export an organisation for whoever presents this credential.
@@ -297,13 +311,30 @@ impl ApiConnection {
         }
         let asker = Asker::new(viewer, self.address);
         let left = metered.left.clone();
-        let answers = self.api.engine.execute_stream(admitted, asker).enumerate().map(move |(number, response)| {
-            let response = worded(response, stranger);
-            watched.saw(&response);
-            // Each event would be larger for what its first says once.
-            if number == 0 { metered.said_in(response) } else { response }
-        });
-        Begun::Stream { answers: answers.boxed(), left }
+        let answers = match &self.seat {
+            Some(seat) if admitted.kind() == Some(OperationType::Subscription) => {
+                let answers = subscribe(self.api.clone(), seat.clone(), admitted, asker).await;
+                let said = metered.said_in(Response::new(Value::Null));
+                let mut said = serde_json::to_string(&said.extensions).ok();
+                // Each event would be larger for what its first says once.
+                answers
+                    .map(move |told| {
+                        watched.told(&told);
+                        said.take().map_or_else(|| Arc::clone(&told), |said| Arc::new(told.saying(&said)))
+                    })
+                    .boxed()
+            }
+            _ => {
+                let answers = self.api.engine.execute_stream(admitted, asker);
+                let told = move |answer| {
+                    let told = Told::new(&metered.said_in(worded(answer, stranger)));
+                    watched.told(&told);
+                    Arc::new(told)
+                };
+                answers.map(told).boxed()
+            }
+        };
+        Begun::Stream { answers, left }
     }
 
     /// As [`Api::admit`].
@@ -315,15 +346,18 @@ impl ApiConnection {
     }
 
     /// The answers of an operation, those of its refusal included.
-    pub fn answers(&self, admitted: Admitted) -> BoxStream<'static, Response> {
+    pub fn answers(&self, admitted: Admitted) -> BoxStream<'static, Arc<Told>> {
         let this = self.clone();
-        let stream = stream::once(async move {
+        // What it takes to begin is gone once it has begun.
+        let begun = Box::pin(async move {
             match this.begin(&admitted).await {
                 Begun::Stream { answers, .. } => answers,
-                Begun::Refused(answered) => stream::once(std::future::ready(answered.response)).boxed(),
+                Begun::Refused(answered) => {
+                    stream::once(std::future::ready(Arc::new(Told::new(&answered.response)))).boxed()
+                }
             }
         });
-        stream.flatten().boxed()
+        stream::once(begun).flatten().boxed()
     }
 
     /// Counts what was refused before it was an operation; where the budget for that is spent, answers so.
@@ -333,8 +367,8 @@ impl ApiConnection {
 
     /// Waits until what the socket was opened with no longer stands; for ever where it was opened with nothing.
     pub async fn ended(&self) {
-        match (&self.credential, &self.viewer) {
-            (Some(credential), Some(viewer)) => self.api.app.ended(credential, viewer).await,
+        match (&self.credential, &self.viewer, &self.seat) {
+            (Some(credential), Some(viewer), Some(seat)) => self.api.app.ended(credential, viewer, seat.clone()).await,
             _ => std::future::pending().await,
         }
     }

@@ -2,13 +2,14 @@
 //! Never holds a version over two events: each is shown in the version in which it was allowed.
 
 use super::{
-    call::{app, viewer},
+    call::{app, snapshot, viewer},
     error::{self, code, failed},
     event::{Actor, TimelineEvent},
     event_kind::EventKind,
     id::{EventCursor, of_kind},
     identity::User,
     item::GovernedItem,
+    listening::{Delivery, Opening},
     scalar::DateTime,
     sign_off::SignOff,
     timeline::{EventEdge, of_kinds},
@@ -20,7 +21,7 @@ use crate::{
 };
 use async_graphql::{
     Context, Enum, ID, InputObject, Result, SimpleObject,
-    futures_util::stream::{BoxStream, StreamExt},
+    futures_util::stream::{self, BoxStream, StreamExt},
 };
 use std::sync::Arc;
 
@@ -118,16 +119,22 @@ fn asked(kind: &event::EventKind, me: UserId) -> Option<(ReviewRequestKind, Vec<
 
 type Edges<T> = BoxStream<'static, Result<T>>;
 
-/// Follows the log, and makes an edge of each thing that is heard.
+/// Makes an edge of what is to be told; or, when the subscription is opened, begins to follow the log.
 async fn follow<T: Send + 'static>(
     ctx: &Context<'_>,
     after: Option<EventCursor>,
-    filter: EventFilter,
-    edge: impl Fn(StreamItem) -> Option<T> + Send + Sync + 'static,
+    filter: impl FnOnce() -> Result<EventFilter>,
+    edge: impl Fn(&StreamItem) -> Option<T>,
 ) -> Result<Edges<T>> {
-    let stream = app(ctx).stream(&viewer(ctx)?, after.map(Into::into), filter).await.map_err(error::events)?;
-    let edges = stream.filter_map(move |item| std::future::ready(item.map(&edge).map_err(failed).transpose()));
-    Ok(edges.boxed())
+    if let Some(Delivery(item)) = ctx.data_opt::<Delivery>() {
+        let edge = item.as_ref().map(edge).map_err(|reason| failed(reason.clone()));
+        return Ok(stream::iter(edge.transpose()).boxed());
+    }
+    let viewer = viewer(ctx)?;
+    let opening = ctx.data_unchecked::<Arc<Opening>>();
+    let listening = app(ctx).listen(&viewer, opening.seat.clone(), after.map(Into::into), filter()?).await;
+    opening.opened(listening.map_err(error::events)?);
+    Ok(stream::empty().boxed())
 }
 
 /// Follows what asks something of the person who subscribes; nothing does of a key.
@@ -137,14 +144,15 @@ async fn requests<T: Send + 'static>(
     wanted: fn(&event::EventKind, UserId) -> bool,
     edge: fn(EventCursor, Option<(ReviewRequestKind, FeedbackRequest)>) -> T,
 ) -> Result<Edges<T>> {
-    let snapshot = app(ctx).snapshot(&viewer(ctx)?).await.map_err(failed)?;
-    let me = snapshot.view().caller().map_err(error::denied)?.person();
-    let kinds = move |kind: &event::EventKind| me.is_some_and(|me| wanted(kind, me));
-    let filter = EventFilter { kinds: Some(Arc::new(kinds)), ..EventFilter::default() };
+    let me = snapshot(ctx).await?.view().caller().map_err(error::denied)?.person();
+    let filter = move || {
+        let kinds = move |kind: &event::EventKind| me.is_some_and(|me| wanted(kind, me));
+        Ok(EventFilter { kinds: Some(Arc::new(kinds)), ..EventFilter::default() })
+    };
     follow(ctx, after, filter, move |item| match item {
-        StreamItem::Checkpoint(position) => Some(edge(position.into(), None)),
+        StreamItem::Checkpoint(position) => Some(edge((*position).into(), None)),
         StreamItem::Event(recorded, snapshot) => {
-            let request = FeedbackRequest::of(&snapshot, &recorded, me?)?;
+            let request = FeedbackRequest::of(snapshot, recorded, me?)?;
             Some(edge(recorded.position.into(), Some(request)))
         }
     })
@@ -197,11 +205,13 @@ impl Subscription {
         #[graphql(desc = "Go on after this position; from now on where nothing is named.")] after: Option<EventCursor>,
         #[graphql(desc = "Which of them; all where nothing is named.")] filter: Option<EventStreamFilter>,
     ) -> Result<Edges<EventEdge>> {
-        let filter = filter.map_or_else(|| Ok(EventFilter::default()), EventStreamFilter::read)?;
+        let filter = || filter.map_or_else(|| Ok(EventFilter::default()), EventStreamFilter::read);
         follow(ctx, after, filter, |item| {
             Some(match item {
-                StreamItem::Checkpoint(position) => EventEdge::checkpoint(position.into()),
-                StreamItem::Event(recorded, snapshot) => EventEdge::new(TimelineEvent::new(snapshot, *recorded)),
+                StreamItem::Checkpoint(position) => EventEdge::checkpoint((*position).into()),
+                StreamItem::Event(recorded, snapshot) => {
+                    EventEdge::new(TimelineEvent::new(snapshot.clone(), (**recorded).clone()))
+                }
             })
         })
         .await

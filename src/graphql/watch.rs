@@ -1,7 +1,7 @@
 //! What is told of every operation to whoever runs the server: what it was, who asked, what came of it, how long it took.
 //! Never a value of a variable, a credential, or anything of an answer but its first error's code.
 
-use super::document::Admitted;
+use super::{document::Admitted, listening::Told};
 use crate::{app::Failed, domain::access::Viewer};
 use async_graphql::{
     Response, Value,
@@ -102,18 +102,33 @@ impl Watched {
 
     /// Notes an answer.
     pub(super) fn saw(&mut self, response: &Response) {
+        self.heard(code_of(response));
+    }
+
+    /// Notes what was told.
+    pub(super) fn told(&mut self, told: &Told) {
+        self.heard(told.code.as_deref());
+    }
+
+    fn heard(&mut self, code: Option<&str>) {
         let Some(Ongoing { operation, watcher, .. }) = self.0.as_deref_mut() else { return };
         operation.answers = operation.answers.saturating_add(1);
-        operation.code = match response.errors.first() {
-            None => "OK".to_owned(),
-            Some(error) => match error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
-                Some(Value::String(code)) => code.clone(),
-                _ => "GRAPHQL_VALIDATION_FAILED".to_owned(),
-            },
-        };
+        let code = code.unwrap_or("OK");
+        if operation.code != code {
+            code.clone_into(&mut operation.code);
+        }
         if operation.kind == "subscription" {
             watcher.delivered();
         }
+    }
+}
+
+/// The code of the first error of an answer.
+pub(super) fn code_of(response: &Response) -> Option<&str> {
+    let error = response.errors.first()?;
+    match error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
+        Some(Value::String(code)) => Some(code),
+        _ => Some("GRAPHQL_VALIDATION_FAILED"),
     }
 }
 

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     app::Failed,
-    graphql::{Admitted, Asked, Begun},
+    graphql::{Admitted, Asked, Begun, Told},
     limits::STREAM_HEARTBEAT_SECONDS,
 };
-use async_graphql::{Response as Outcome, Value, parser::types::OperationType};
+use async_graphql::parser::types::OperationType;
 use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::{
@@ -89,7 +89,7 @@ pub(super) async fn stream(
         // An error says that the sender is gone, which is also a stop.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    let events = answers.map(|outcome| next(&outcome)).chain(once(ready(Event::default().event("complete"))));
+    let events = answers.map(|told| next(&told)).chain(once(ready(Event::default().event("complete"))));
     // Dropped with the stream, so that a stop waits for it.
     let events = events.take_until(stopped.boxed()).map(move |event| {
         let _open = (&open, &api, &opened);
@@ -102,35 +102,11 @@ pub(super) async fn stream(
     response
 }
 
-/// An outcome as an event; its id is the cursor that it carries, where it carries one.
-fn next(outcome: &Outcome) -> Event {
-    let event = Event::default().event("next");
-    let event = match cursor(&outcome.data) {
+/// An answer as an event; its id is the cursor that it carries, where it carries one.
+fn next(told: &Told) -> Event {
+    let event = Event::default().event("next").data(&told.json);
+    match &told.cursor {
         Some(cursor) => event.id(cursor),
         None => event,
-    };
-    match serde_json::to_string(outcome) {
-        Ok(text) => event.data(text),
-        Err(error) => {
-            tracing::error!(%error, "an outcome did not serialize");
-            event
-                .data(r#"{"errors":[{"message":"The answer could not be written.","extensions":{"code":"INTERNAL"}}]}"#)
-        }
-    }
-}
-
-/// The cursor beside the node of a subscription's one field.
-fn cursor(data: &Value) -> Option<&str> {
-    let Value::Object(fields) = data else { return None };
-    let Value::Object(edge) = fields.values().next()? else { return None };
-    match edge.get("cursor")? {
-        Value::String(cursor) => Some(cursor),
-        Value::Null
-        | Value::Number(_)
-        | Value::Boolean(_)
-        | Value::Binary(_)
-        | Value::Enum(_)
-        | Value::List(_)
-        | Value::Object(_) => None,
     }
 }

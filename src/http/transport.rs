@@ -7,7 +7,7 @@ use super::auth::credential;
 use super::fault::Fault;
 use super::forwarded::REQUEST_ID;
 use super::{overload::Room, rate_limit, sse};
-use crate::graphql::{Answered, Asked};
+use crate::graphql::{Answered, Asked, is_refused};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response as Outcome, ServerError, Value};
@@ -311,13 +311,6 @@ pub(super) fn answer(answered: Answered, media_type: &'static str) -> Response {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
-}
-
-/// Whether the request failed before any field ran: an error of a field has a path.
-pub(super) fn is_refused(outcome: &Outcome) -> bool {
-    outcome.data == Value::Null
-        && !outcome.errors.is_empty()
-        && outcome.errors.iter().all(|error| error.path.is_empty())
 }
 
 /// The code of a refused request's first error; one without a code failed validation.

@@ -1,18 +1,18 @@
 //! The `graphql-transport-ws` protocol: one task for each socket, which reads, executes and writes in turn.
 //! A client that reads slowly holds back only its own operations: their streams are not polled while a
-//! message waits to be sent. Never closes with 1002 or 1011, on which clients give up for good.
+//! message waits to be sent, and what happens meanwhile waits in the log. Most sockets are silent most of the time: what
+//! one holds while it is is counted in bytes. Never closes with 1002 or 1011, on which clients give up for good.
 
 use super::auth::{bearer, credential};
 use super::fault::Fault;
-use super::transport::{is_refused, request_id};
-use super::{Server, origin};
+use super::transport::request_id;
+use super::{Server, metrics::Opened, origin};
 use crate::app::Failed;
-use crate::graphql::{ApiConnection, Asked};
+use crate::graphql::{ApiConnection, Asked, Told};
 use crate::limits::{
     REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
     SOCKET_READ_BYTES,
 };
-use async_graphql::Response as Outcome;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
@@ -20,11 +20,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::{Instrument, Span};
@@ -48,27 +49,31 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upg
         .read_buffer_size(SOCKET_READ_BYTES)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
-            async move {
-                let mut stopping = server.stopping.clone();
-                let mut connection = Connection {
-                    socket,
-                    peer,
-                    running: HashMap::new(),
-                    outcomes: SelectAll::new(),
-                    server: server.clone(),
-                    request_id,
-                    begun: 0,
-                };
-                let end = tokio::select! {
-                    end = connection.run(&server, header_credential) => end,
-                    _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
-                };
-                connection.close(end).await;
-                drop(opened);
-                drop(server.open);
-            }
-            .instrument(span)
+            let connection = Connection {
+                socket,
+                peer,
+                running: HashMap::new(),
+                outcomes: SelectAll::new(),
+                server,
+                request_id,
+                begun: 0,
+            };
+            // Most sockets are silent most of the time: a future that lies apart is moved, and counted, once.
+            Box::pin(hold(connection, header_credential, opened).instrument(span))
         })
+}
+
+/// Serves a socket until it ends.
+async fn hold(mut connection: Connection, header_credential: Option<String>, opened: Opened) {
+    let server = connection.server.clone();
+    let mut stopping = server.stopping.clone();
+    let end = tokio::select! {
+        end = connection.run(&server, header_credential) => end,
+        _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
+    };
+    connection.close(end).await;
+    drop(opened);
+    drop(server.open);
 }
 
 /// What a client may say.
@@ -83,14 +88,16 @@ enum ClientMessage {
 }
 
 /// What the server says.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ServerMessage<'a> {
-    ConnectionAck,
-    Next { id: &'a str, payload: &'a Outcome },
-    Error { id: &'a str, payload: Value },
-    Complete { id: &'a str },
-    Pong,
+const ACKNOWLEDGED: &str = r#"{"type":"connection_ack"}"#;
+const PONG: &str = r#"{"type":"pong"}"#;
+
+/// What the server says of one operation; what it carries is JSON already.
+fn said(kind: &str, id: &str, payload: Option<&str>) -> String {
+    let (begin, end) = (format!(r#"{{"type":"{kind}","id":{}"#, Value::from(id)), "}");
+    match payload {
+        Some(payload) => [&begin, r#","payload":"#, payload, end].concat(),
+        None => begin + end,
+    }
 }
 
 /// Why a socket ends.
@@ -101,16 +108,13 @@ enum End {
     Close(u16, &'static str),
 }
 
-/// What an operation's stream yields.
-enum Step {
-    Outcome(Box<Outcome>),
-    Done,
-}
+/// What an operation tells; none once it is done.
+type Step = Option<Arc<Told>>;
 
 /// What wakes the loop.
 enum Wake {
     Received(Option<Result<Message, axum::Error>>),
-    Step(String, Step),
+    Step(Arc<str>, Step),
     Ping,
     Ended,
 }
@@ -124,8 +128,8 @@ struct Connection {
     /// How many operations were begun: each is called after the socket and its place in it.
     begun: u64,
     /// The operations under way; an id that is not here any more is not answered any more.
-    running: HashMap<String, AbortHandle>,
-    outcomes: SelectAll<BoxStream<'static, (String, Step)>>,
+    running: HashMap<Arc<str>, AbortHandle>,
+    outcomes: SelectAll<BoxStream<'static, (Arc<str>, Step)>>,
 }
 
 impl Connection {
@@ -142,16 +146,18 @@ impl Connection {
 
     async fn serve(&mut self, server: &Server, header_credential: Option<String>) -> Result<Infallible, End> {
         let wait = Duration::from_secs(SOCKET_INIT_SECONDS_MAX);
-        let named = timeout(wait, self.introduced()).await;
+        // What is done once, or seldom, lies apart: most sockets are silent most of the time.
+        let named = Box::pin(timeout(wait, self.introduced())).await;
         let named = named.map_err(|_| End::Close(4408, "Connection initialisation timeout"))??;
         let named = named.or(header_credential);
-        let api = server.api.connection(named.as_deref(), Some(self.peer.ip())).await;
+        let api = Box::pin(server.api.connection(named.as_deref(), Some(self.peer.ip()))).await;
+        drop(named);
         let api = api.map_err(|failed| match failed {
             // Clients come again after this code; on one of the protocol's own they would give up.
             Failed::Refused(_) => End::Close(1013, "QUOTA_EXCEEDED: your organisation has as many open as it may"),
             Failed::Denied(_) | Failed::Fault(_) => End::Close(4403, "Forbidden"),
         })?;
-        self.send(&ServerMessage::ConnectionAck).await?;
+        self.send(ACKNOWLEDGED.to_owned()).await?;
 
         let period = Duration::from_secs(SOCKET_PING_SECONDS);
         let mut ping = interval_at(Instant::now() + period, period);
@@ -169,10 +175,10 @@ impl Connection {
                 Wake::Received(message) => {
                     heard = Instant::now();
                     if let Some(message) = understood(message)? {
-                        self.obey(&api, message).await?;
+                        Box::pin(self.obey(&api, message)).await?;
                     }
                 }
-                Wake::Step(id, step) => self.tell(id, step).await?,
+                Wake::Step(id, step) => self.tell(&id, step).await?,
                 // The session ended, the user was disabled, the key revoked: whoever comes again must say who he is.
                 Wake::Ended => return Err(End::Close(4403, "Forbidden")),
                 Wake::Ping if heard.elapsed() > Duration::from_secs(REQUEST_SECONDS_MAX) => {
@@ -193,7 +199,7 @@ impl Connection {
                     return Ok(value.and_then(|(_, value)| bearer(value.as_str()?)).map(str::to_owned));
                 }
                 Some(ClientMessage::Subscribe { .. }) => return Err(End::Close(4401, "Unauthorized")),
-                Some(ClientMessage::Ping {}) => self.send(&ServerMessage::Pong).await?,
+                Some(ClientMessage::Ping {}) => self.send(PONG.to_owned()).await?,
                 Some(ClientMessage::Pong {} | ClientMessage::Complete { .. }) | None => {}
             }
         }
@@ -207,13 +213,13 @@ impl Connection {
                 self.forget(&id);
                 Ok(())
             }
-            ClientMessage::Ping {} => self.send(&ServerMessage::Pong).await,
+            ClientMessage::Ping {} => self.send(PONG.to_owned()).await,
             ClientMessage::Pong {} => Ok(()),
         }
     }
 
     async fn start(&mut self, api: &ApiConnection, id: String, asked: Asked) -> Result<(), End> {
-        if self.running.contains_key(&id) {
+        if self.running.contains_key(&*id) {
             return Err(End::Close(4409, "A subscriber with this id already exists"));
         }
         let admitted = if self.running.len() < SOCKET_OPERATIONS_MAX {
@@ -230,34 +236,37 @@ impl Connection {
                     Some(overdrawn) => json!(overdrawn.errors),
                     None => json!([fault.error()]),
                 };
-                return self.send(&ServerMessage::Error { id: &id, payload }).await;
+                return self.send(said("error", &id, Some(&payload.to_string()))).await;
             }
         };
         self.begun = self.begun.saturating_add(1);
         let request_id = format!("{}/{}", self.request_id, self.begun);
         let admitted = admitted.watched(self.server.watch(request_id, "websocket"));
-        let outcomes = api.answers(admitted).map(|outcome| Step::Outcome(Box::new(outcome)));
-        let steps = outcomes.chain(once(ready(Step::Done)));
+        let steps = api.answers(admitted).map(Some).chain(once(ready(None)));
         let (handle, registration) = AbortHandle::new_pair();
-        self.running.insert(id.clone(), handle);
-        self.outcomes.push(Abortable::new(steps.map(move |step| (id.clone(), step)), registration).boxed());
+        let id: Arc<str> = id.into();
+        self.running.insert(Arc::clone(&id), handle);
+        self.outcomes.push(Abortable::new(steps.map(move |step| (Arc::clone(&id), step)), registration).boxed());
         Ok(())
     }
 
     /// Passes on what an operation has come to. One that was refused as a whole hears `error`, which ends it.
-    async fn tell(&mut self, id: String, step: Step) -> Result<(), End> {
-        match step {
-            _ if !self.running.contains_key(&id) => Ok(()),
-            Step::Outcome(outcome) if is_refused(&outcome) => {
-                self.forget(&id);
-                self.send(&ServerMessage::Error { id: &id, payload: json!(outcome.errors) }).await
+    async fn tell(&mut self, id: &str, step: Step) -> Result<(), End> {
+        let message = match &step {
+            _ if !self.running.contains_key(id) => return Ok(()),
+            Some(told) => match &told.refused {
+                Some(errors) => {
+                    self.forget(id);
+                    said("error", id, Some(errors))
+                }
+                None => said("next", id, Some(&told.json)),
+            },
+            None => {
+                self.forget(id);
+                said("complete", id, None)
             }
-            Step::Outcome(outcome) => self.send(&ServerMessage::Next { id: &id, payload: &outcome }).await,
-            Step::Done => {
-                self.forget(&id);
-                self.send(&ServerMessage::Complete { id: &id }).await
-            }
-        }
+        };
+        self.send(message).await
     }
 
     fn forget(&mut self, id: &str) {
@@ -266,30 +275,29 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, message: &ServerMessage<'_>) -> Result<(), End> {
-        match serde_json::to_string(message) {
-            Ok(text) => self.write(Message::Text(text.into())).await,
-            Err(error) => {
-                tracing::error!(%error, "a message did not serialize");
-                Err(End::Close(1012, "The message could not be written"))
-            }
-        }
+    async fn send(&mut self, message: String) -> Result<(), End> {
+        self.write(Message::Text(message.into())).await
     }
 
     async fn write(&mut self, message: Message) -> Result<(), End> {
         match timeout(Duration::from_secs(REQUEST_SECONDS_MAX), self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
+            Ok(Err(_)) => Err(End::Gone),
+            // It may still be there and read again: it is told where it stands by the cursor that it heard last.
+            Err(_) => Err(End::Close(1013, "You read too slowly; come again after the last cursor")),
         }
     }
 
     async fn close(&mut self, end: End) {
         let End::Close(code, reason) = end else { return };
         let frame = CloseFrame { code, reason: reason.into() };
-        // The client may have left meanwhile, which is what closing wants anyway.
-        let _ = self.write(Message::Close(Some(frame))).await;
-        // Its own close frame is awaited, so that the reason is not lost to a reset.
-        let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
+        let closing = async {
+            // The client may have left meanwhile, which is what closing wants anyway.
+            let _ = self.socket.send(Message::Close(Some(frame))).await;
+            // Its own close frame is awaited, so that the reason is not lost to a reset.
+            while let Some(Ok(_)) = self.socket.recv().await {}
+        };
+        let _ = timeout(Duration::from_secs(1), closing).await;
     }
 }
 

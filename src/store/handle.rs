@@ -166,6 +166,9 @@ impl History {
     /// `Unreadable` when the journal or the index cannot be read.
     pub async fn after(&self, number: u64, limit: usize) -> Result<Vec<Arc<Entry>>, Fault> {
         let number = number.max(self.begins_behind());
+        if self.newest() <= number {
+            return Ok(vec![]);
+        }
         // The tail is read first: what it does not hold, the index does.
         let tail = self.slot.tail_after(number);
         if tail.first().is_some_and(|first| first.number == number + 1) {

@@ -52,6 +52,9 @@ impl Past {
 
     fn read_at(&self, version: &Arc<Version>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.read.iter().any(|known| known.as_ptr() == Arc::as_ptr(version)) {
+            return;
+        }
         kept.read.retain(|known| known.strong_count() > 0);
         if kept.read.len() >= PAST_MARKS_MAX {
             kept.read.pop_front();

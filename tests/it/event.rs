@@ -4,7 +4,7 @@ use super::{
     fixture,
     machine::{CountedIds, HandClock, machine},
 };
-use async_graphql::{Response, Variables, futures_util::stream::BoxStream};
+use async_graphql::{Variables, futures_util::stream::BoxStream};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign::{
     app::{App, Budgets, Call, demo, fixture::ACME, founder},
@@ -21,7 +21,7 @@ use countersign::{
         template::{ItemType, TemplateStatus},
         text::{FieldKey, Name, Text},
     },
-    graphql::{self, Api, Asked},
+    graphql::{self, Api, Asked, Told},
     store::Store,
 };
 use futures_util::{FutureExt, StreamExt};
@@ -38,7 +38,7 @@ struct Hall {
     clock: Arc<HandClock>,
 }
 
-type Heard = BoxStream<'static, Response>;
+type Heard = BoxStream<'static, Arc<Told>>;
 
 const LOG: &str = "query($after: EventCursor, $first: Int) { events(after: $after, first: $first) {
     edges { cursor node { kind } } pageInfo { hasNextPage endCursor } } }";
@@ -170,15 +170,19 @@ impl Hall {
     }
 }
 
+fn json_of(told: &Told) -> Value {
+    serde_json::from_str(&told.json).unwrap()
+}
+
 /// What has come by now; none when nothing has.
 async fn poll(heard: &mut Heard) -> Option<Value> {
     let next = tokio::time::timeout(Duration::from_millis(40), heard.next()).await;
-    next.ok().flatten().map(|response| serde_json::to_value(response).unwrap())
+    next.ok().flatten().map(|told| json_of(&told))
 }
 
 async fn next(heard: &mut Heard) -> Value {
     let response = tokio::time::timeout(Duration::from_secs(5), heard.next()).await.expect("an edge").unwrap();
-    let response = serde_json::to_value(response).unwrap();
+    let response = json_of(&response);
     assert!(response.get("errors").is_none(), "{response:#}");
     response["data"].as_object().unwrap().values().next().unwrap().clone()
 }
@@ -409,7 +413,7 @@ async fn a_stream_ends_when_its_viewer_no_longer_stands() {
     hall.rename(&story.bundle, 3, "between").await;
     hall.disable("Rita Reader").await;
     hall.rename(&story.bundle, 4, "after").await;
-    let end = serde_json::to_value(rita.next().await.unwrap()).unwrap();
+    let end = json_of(&rita.next().await.unwrap());
     assert_eq!(end["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{end:#}");
     assert!(end["data"].is_null() || end["data"]["events"].is_null(), "{end:#}");
     assert!(rita.next().await.is_none(), "and that is the end");
@@ -420,7 +424,7 @@ async fn a_stream_ends_when_its_viewer_no_longer_stands() {
     let keys = snapshot.view().all::<ApiKey>();
     let key = keys.into_iter().find(|key| key.name.as_str() == "Sync of design-1").unwrap().id;
     hall.app.revoke_api_key(&hall.admin(), key).await.unwrap();
-    let end = serde_json::to_value(node.next().await.unwrap()).unwrap();
+    let end = json_of(&node.next().await.unwrap());
     assert_eq!(end["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{end:#}");
     assert!(node.next().await.is_none());
 }
@@ -613,7 +617,7 @@ async fn a_cursor_of_another_log_or_beyond_the_end_has_expired() {
     for cursor in [other, beyond] {
         let cursor = URL_SAFE_NO_PAD.encode(cursor);
         let mut heard = hall.replays("ann", EVENTS, json!({ "after": cursor })).await;
-        let live = serde_json::to_value(heard.next().await.unwrap()).unwrap();
+        let live = json_of(&heard.next().await.unwrap());
         let polled = hall.response("ann", LOG, json!({ "after": cursor })).await;
         for refused in [live, polled] {
             let extensions = &refused["errors"][0]["extensions"];

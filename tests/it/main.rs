@@ -68,6 +68,7 @@ mod sign_in;
 mod simulation;
 mod situation;
 mod store;
+mod subscribers;
 mod tenancy;
 mod tenant;
 mod tidy;

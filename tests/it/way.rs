@@ -83,7 +83,16 @@ impl Caller {
     async fn send_by_socket(&self, operation: Value) -> Sent {
         let mut request = format!("ws://{}/graphql", self.address).into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        self.introduce(socket, operation).await
+    }
+
+    /// Sends one operation over a socket that is open already.
+    pub async fn send_by(&self, socket: Socket, query: &str, variables: Value) -> Sent {
+        self.introduce(socket, json!({ "query": query, "variables": variables })).await
+    }
+
+    async fn introduce(&self, mut socket: Socket, operation: Value) -> Sent {
         let payload =
             self.credential.as_ref().map(|credential| json!({ "authorization": format!("Bearer {credential}") }));
         let init = json!({ "type": "connection_init", "payload": payload });

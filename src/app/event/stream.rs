@@ -1,17 +1,15 @@
 //! The live stream of events: one reader for subscriptions of every kind.
 //! Never delivers to a viewer who no longer stands, and never holds more than one batch of commits.
 
-use super::{App, EventFilter, EventsError, Failed, Fault, Gap, LogPosition, Recorded, walk::Walk};
+use super::{App, EventFilter, EventsError, Failed, Fault, Gap, LogPosition, Recorded, herald::Seat, walk::Walk};
 use crate::{
     domain::access::Viewer,
     limits::{EVENT_CHECKPOINT_SECONDS, INDEX_LOOK_MILLISECONDS},
     store::{Entry, History, Reading, Snapshot},
 };
-use futures_util::{Stream, stream::unfold};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     select,
-    sync::watch,
     task::coop::consume_budget,
     time::{Instant, sleep, sleep_until},
 };
@@ -25,7 +23,8 @@ pub enum StreamItem {
     Checkpoint(LogPosition),
 }
 
-struct Listener {
+/// Somebody who listens.
+pub struct Listener {
     app: App,
     viewer: Arc<Viewer>,
     filter: EventFilter,
@@ -33,7 +32,7 @@ struct Listener {
     /// Where it asks who might read what then.
     reading: Option<Reading>,
     history: History,
-    wake: watch::Receiver<u64>,
+    seat: Seat,
     silent_until: Instant,
 }
 
@@ -42,74 +41,85 @@ fn next_checkpoint() -> Instant {
 }
 
 impl App {
-    /// What happens after a position, or from now on where none is named, as it happens: each event once,
-    /// in order, if the viewer may read it now and might when it happened. Ends with an error when the viewer no longer stands.
+    /// Listens to what happens after a position, or from now on where none is named: each event once, in order, if the
+    /// viewer may read it now and might when it happened. Its seat is one of the viewer's organisation.
     ///
     /// # Errors
     /// `Expired` for a position that this log does not have, `Unauthenticated`, or a fault.
-    pub async fn stream(
+    pub async fn listen(
         &self,
         viewer: &Arc<Viewer>,
+        seat: Seat,
         after: Option<LogPosition>,
         filter: EventFilter,
-    ) -> Result<impl Stream<Item = Result<StreamItem, Failed>> + Send + use<>, EventsError> {
+    ) -> Result<Listener, EventsError> {
         let data = self.store.of(viewer);
-        let wake = data.watch();
         let snapshot = self.standing(viewer).await?;
         let reading = after.is_none().then(|| Reading::from(&snapshot));
         let now = || Ok(Gap::behind(snapshot.number()));
         let from = after.map_or_else(now, |after| self.gap(&snapshot, after))?;
-        let listener = Listener {
+        Ok(Listener {
             app: self.clone(),
             viewer: Arc::clone(viewer),
             filter,
             walk: Walk::new(data.history(), None, true, from, usize::MAX),
             reading,
             history: data.history(),
-            wake,
+            seat,
             silent_until: next_checkpoint(),
-        };
-        Ok(unfold(Some(listener), |listener| async {
-            let mut listener = listener?;
-            match listener.next().await {
-                Ok(item) => Some((Ok(item), Some(listener))),
-                Err(failed) => Some((Err(failed), None)),
-            }
-        }))
+        })
     }
 }
 
 impl Listener {
-    async fn next(&mut self) -> Result<StreamItem, Failed> {
+    /// Whose eyes are asked.
+    pub const fn viewer(&self) -> &Arc<Viewer> {
+        &self.viewer
+    }
+
+    /// Waits for what comes next. Nothing comes after an error.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when the viewer no longer stands, or a fault.
+    pub async fn next(&mut self) -> Result<StreamItem, Failed> {
         loop {
             // Marked as seen before reading: what is committed meanwhile ends the wait below.
-            self.wake.borrow_and_update();
-            while let Some((entry, index)) = self.walked().await? {
-                // A long stretch that is not for this viewer must not keep the thread from others.
-                consume_budget().await;
-                // Asked for each event: nothing is delivered after a right was taken away.
-                let snapshot = self.app.standing(&self.viewer).await?;
-                let wanted = |event: &_| self.filter.wants(snapshot.view(), event);
-                let recorded = Recorded::readable(self.app.store.epoch(), &snapshot, &entry, index, wanted);
-                if let Some(recorded) = recorded
-                    && self.might_read_then(&snapshot, &recorded).await?
-                {
-                    self.silent_until = next_checkpoint();
-                    return Ok(StreamItem::Event(Box::new(recorded), snapshot));
-                }
-                if self.silent_until <= Instant::now() {
-                    return Ok(self.checkpoint());
-                }
+            self.seat.wake.borrow_and_update();
+            // What it takes to read is gone while one waits: most wait most of the time.
+            if let Some(item) = Box::pin(self.read_on()).await? {
+                return Ok(item);
             }
-            self.keep_up().await?;
             select! {
-                changed = self.wake.changed() => changed.map_err(|_| Fault::Stopping)?,
+                changed = self.seat.wake.changed() => changed.map_err(|_| Fault::Stopping)?,
                 () = sleep_until(self.silent_until) => {
-                    self.app.standing(&self.viewer).await?;
+                    Box::pin(self.app.standing(&self.viewer)).await?;
                     return Ok(self.checkpoint());
                 }
             }
         }
+    }
+
+    /// What comes next of what there is by now.
+    async fn read_on(&mut self) -> Result<Option<StreamItem>, Failed> {
+        while let Some((entry, index)) = self.walked().await? {
+            // A long stretch that is not for this viewer must not keep the thread from others.
+            consume_budget().await;
+            // Asked for each event: nothing is delivered after a right was taken away.
+            let snapshot = self.app.standing(&self.viewer).await?;
+            let wanted = |event: &_| self.filter.wants(snapshot.view(), event);
+            let recorded = Recorded::readable(self.app.store.epoch(), &snapshot, &entry, index, wanted);
+            if let Some(recorded) = recorded
+                && self.might_read_then(&snapshot, &recorded).await?
+            {
+                self.silent_until = next_checkpoint();
+                return Ok(Some(StreamItem::Event(Box::new(recorded), snapshot)));
+            }
+            if self.silent_until <= Instant::now() {
+                return Ok(Some(self.checkpoint()));
+            }
+        }
+        self.keep_up().await?;
+        Ok(None)
     }
 
     /// Whether the viewer might read an event when it happened: a right that came later does not open what was before.

@@ -64,6 +64,8 @@ impl Walk {
             let limit = EVENT_BATCH_COMMITS.min(self.left);
             let batch = if limit == 0 { vec![] } else { self.read(limit).await? };
             if batch.is_empty() {
+                // Whoever waits from here on may wait long, and there are many.
+                self.batch = VecDeque::new();
                 return Ok(None);
             }
             self.left -= batch.len().min(self.left);

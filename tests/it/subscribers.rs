@@ -1,0 +1,298 @@
+//! Many who listen: what is worded once for all of them, what never is, what an idle one weighs, and whom a reader
+//! delays that does not read.
+//! Never measures time: it counts, and compares sizes of one process.
+
+use super::{
+    demo::Demo,
+    permission::lets_eve_read,
+    situation::{Names, Stage, situate},
+    way::{Said, Sent, Way},
+    world::World,
+};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::net::TcpSocket;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const FACTS: &str = "subscription Facts($after: EventCursor, $filter: EventStreamFilter, $named: Boolean!) {
+    events(after: $after, filter: $filter) { cursor node { kind number name @include(if: $named) ...more } } }
+    fragment more on TimelineEvent { at action }";
+const BOTH: [Way; 2] = [Way::Socket, Way::Stream];
+
+/// The next event, as the text that came; checkpoints left out.
+async fn next(sent: &mut Sent) -> Value {
+    loop {
+        match sent.next(PATIENCE).await {
+            Some(Said::Answer(answer)) if answer.pointer("/data/events/node").is_some_and(Value::is_null) => {}
+            Some(Said::Answer(answer)) => return answer,
+            Some(Said::Complete) => panic!("it ended"),
+            Some(Said::Closed(code)) => panic!("closed: {code}"),
+            None => panic!("nothing came"),
+        }
+    }
+}
+
+/// Renames a project; answers the position before the change.
+async fn rename(world: &World, project: &Value, name: &str) -> Value {
+    let ann = world.ann();
+    let asked = "query($id: ID!) { node(id: $id) { ... on GovernedItem { revision } }
+        timeline(first: 1) { nodes { cursor } } }";
+    let now = ann.ask(asked, json!({ "id": project })).await;
+    let input = json!({ "itemId": project, "expectedRevision": now.at("/node/revision"), "name": name });
+    ann.update_item(input).await.done();
+    now.at("/timeline/nodes/0/cursor")
+}
+
+/// What a subscription says of an event's node.
+#[track_caller]
+fn node(answer: &Value) -> &Value {
+    assert!(answer.get("errors").is_none(), "{answer:#}");
+    &answer["data"]["events"]["node"]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_worded_once_for_all_who_sent_the_same() {
+    let world = World::new().await;
+    let project = situate(&world, "acme", Stage::Project, 1).await["project"].clone();
+    let first = rename(&world, &project, "Churn 1").await;
+    let second = rename(&world, &project, "Churn 2").await;
+    let callers = [world.ann(), world.aud(), world.admin()];
+    let mut crowd = vec![];
+    for n in 0..120 {
+        // Where one begins and what one filters is no part of the words.
+        let (after, filter) = match n % 4 {
+            0 | 1 => (&second, Value::Null),
+            _ => (&first, json!({ "kinds": ["ITEM_RENAMED"] })),
+        };
+        let variables = json!({ "after": after, "filter": filter, "named": true });
+        crowd.push(callers[n % 3].send(BOTH[n % 2], FACTS, variables).await);
+    }
+    for (n, one) in crowd.iter_mut().enumerate() {
+        if n % 4 > 1 {
+            assert_eq!(node(&next(one).await)["name"], "Churn 1");
+        }
+        let heard = next(one).await;
+        assert_eq!(node(&heard)["name"], "Churn 2", "{heard}");
+    }
+    let count = || (world.api().deliveries().told(), world.api().deliveries().worded());
+    let (told, worded) = count();
+    assert_eq!(told, 180);
+    let third = rename(&world, &project, "Churn 3").await;
+    let heard = join_all(crowd.iter_mut().map(next)).await;
+    assert_eq!((told + 120, worded + 1), count(), "worded once for all of them");
+    let distinct: BTreeSet<String> = heard.iter().map(ToString::to_string).collect();
+    assert_eq!(distinct.len(), 1, "{distinct:?}");
+    assert_eq!(node(&heard[0])["name"], "Churn 3");
+    // Who is alone with his document hears the same.
+    let alone = FACTS.replace("Facts", "Alone");
+    let mut alone = world.ann().send(Way::Socket, &alone, json!({ "after": third, "named": true })).await;
+    assert_eq!(node(&next(&mut alone).await), node(&heard[0]));
+    drop((crowd, alone));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_what_another_may_read() {
+    let world = World::new().await;
+    let names = situate(&world, "acme", Stage::Project, 1).await;
+    let project = &names["project"];
+    lets_eve_read(&world, &names, json!([{ "field": "description", "read": false, "write": false }])).await;
+    let fields = json!([{ "key": "description", "value": { "text": "The secret" } }]);
+    let input = json!({ "itemId": project, "expectedRevision": names["projectRevision"], "fields": fields });
+    let changed = world.ann().update_item(input).await.text("/updateItem/cursor");
+    let own = "subscription($after: EventCursor) { events(after: $after) { node { kind name
+        item { name followed field(key: \"description\") { ... on TextValue { text } } } } } }";
+    let fragments =
+        "subscription($after: EventCursor) { events(after: $after) { node { ...on TimelineEvent { ...all } } } }
+        fragment all on TimelineEvent { kind name item { field(key: \"description\") { ... on TextValue { text } } } }";
+    for (times, document) in [own, fragments].into_iter().enumerate() {
+        let mut all = vec![];
+        for way in BOTH.into_iter().chain(BOTH) {
+            for caller in [world.ann(), world.eve()] {
+                all.push((caller.name, caller.send(way, document, json!({ "after": changed })).await));
+            }
+        }
+        rename(&world, project, &format!("Churn {times}")).await;
+        for (name, sent) in &mut all {
+            let heard = loop {
+                let heard = next(sent).await;
+                if node(&heard)["kind"] == "ITEM_RENAMED" {
+                    break heard;
+                }
+            };
+            let field = &node(&heard)["item"]["field"];
+            assert_eq!(*field, if *name == "ann" { json!({ "text": "The secret" }) } else { Value::Null }, "{name}");
+        }
+    }
+    // Recorded facts are the same for both, but only of what each may read.
+    let facts = "subscription($after: EventCursor) { events(after: $after) { node { kind attribute } } }";
+    let mut all = vec![];
+    for way in BOTH {
+        for caller in [world.ann(), world.eve()] {
+            all.push((caller.name, caller.send(way, facts, json!({ "after": changed })).await));
+        }
+    }
+    let asked = "query($id: ID!) { node(id: $id) { ... on GovernedItem { revision } } }";
+    let revision = world.ann().ask(asked, json!({ "id": project })).await.at("/node/revision");
+    let fields = json!([{ "key": "description", "value": { "text": "Another secret" } }]);
+    let input = json!({ "itemId": project, "expectedRevision": revision, "fields": fields });
+    world.ann().update_item(input).await.done();
+    rename(&world, project, "The last").await;
+    for (name, sent) in &mut all {
+        let mut told = vec![];
+        while told.iter().filter(|kind| *kind == "ITEM_RENAMED").count() < 3 {
+            told.push(node(&next(sent).await)["kind"].as_str().unwrap().to_owned());
+        }
+        let hidden = told.iter().filter(|kind| *kind == "FIELD_CHANGED").count();
+        assert_eq!(hidden, usize::from(*name == "ann"), "{name}: {told:?}");
+    }
+    drop(all);
+    world.end().await;
+}
+
+#[test]
+fn a_new_field_of_an_event_is_worded_for_each_until_it_is_listed() {
+    let schema = include_str!("../../schema.graphql");
+    let (_, event) = schema.split_once("\ntype TimelineEvent {").expect("the type");
+    let (event, _) = event.split_once("\n}").expect("its end");
+    let mut facts = vec![];
+    for line in event.lines().filter(|line| line.starts_with('\t') && !line.contains("\"\"\"")) {
+        if let Some((name, kind)) = line.trim().split_once(": ")
+            && !name.contains([' ', '`'])
+            && countersign::graphql::is_recorded_fact("TimelineEvent", name)
+        {
+            facts.push(format!("{name}: {kind}"));
+        }
+    }
+    // None of them is an object, and none is worded by what its reader may know.
+    insta::assert_snapshot!(facts.join("\n"), @"
+    action: String!
+    at: DateTime!
+    attribute: String
+    code: String
+    comment: String
+    contentDigest: String
+    cursor: EventCursor!
+    cycle: Int
+    decision: Decision
+    deploymentId: ID
+    feedbackStatus: FeedbackStatus
+    groups: [String!]!
+    kind: EventKind!
+    name: String
+    number: Int!
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_selects_one_field_and_says_which_position_is_left() {
+    let world = World::new().await;
+    let two = "subscription { events { cursor } reviewRequests { cursor } }";
+    let hidden = "subscription { ...both } fragment both on Subscription { events { cursor } }";
+    let expired = "subscription { events(after: \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\") { cursor } }";
+    for way in BOTH {
+        for (document, code) in
+            [(two, "GRAPHQL_VALIDATION_FAILED"), (hidden, "GRAPHQL_VALIDATION_FAILED"), (expired, "CURSOR_EXPIRED")]
+        {
+            let Some(Said::Answer(refused)) = world.ann().send(way, document, json!({})).await.next(PATIENCE).await
+            else {
+                panic!("{way:?} answered nothing to {document}");
+            };
+            let extensions = &refused["errors"][0]["extensions"];
+            assert_eq!(extensions["code"], code, "{way:?} {refused:#}");
+            if code == "CURSOR_EXPIRED" {
+                // Whoever begins there hears everything that is left.
+                let earliest = extensions["earliestCursor"].clone();
+                let mut heard = world.ann().send(way, FACTS, json!({ "after": earliest, "named": false })).await;
+                assert!(node(&next(&mut heard).await)["number"].is_number());
+            }
+        }
+    }
+    world.end().await;
+}
+
+/// Describes a project at length; answers how many times that was done before.
+async fn describe(world: &World, names: &Names, times: usize) -> String {
+    let revision = names["projectRevision"].as_u64().unwrap() + times as u64;
+    let text = format!("{times} {}", "x".repeat(19_000));
+    let fields = json!([{ "key": "description", "value": { "text": text } }]);
+    let input = json!({ "itemId": names["project"], "expectedRevision": revision, "fields": fields });
+    world.ann().update_item(input).await.done();
+    text
+}
+
+/// What it is told late lies in the log, not in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_does_not_read_delays_nobody_and_loses_nothing() {
+    const TIMES: usize = 40;
+    let world = World::new().await;
+    let names = situate(&world, "acme", Stage::Project, 1).await;
+    let after =
+        world.ann().ask("{ timeline(first: 1) { nodes { cursor } } }", json!({})).await.at("/timeline/nodes/0/cursor");
+    // Each message has two hundred kilobytes: a few fill what the machine holds between two ends.
+    let all: String = (0..10).map(|n| format!("a{n}: newValue {{ ...text }} ")).collect();
+    let long = format!(
+        "subscription($after: EventCursor) {{ events(after: $after) {{ node {{ kind {all} }} }} }}
+         fragment text on FieldValue {{ ... on TextValue {{ text }} }}"
+    );
+    let address = world.ann().address;
+    let narrow = TcpSocket::new_v4().unwrap();
+    narrow.set_recv_buffer_size(4_096).unwrap();
+    let stream = narrow.connect(address.parse().unwrap()).await.unwrap();
+    let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+    let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
+    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    let mut stalled = world.ann().send_by(socket, &long, json!({ "after": after })).await;
+    let mut reading = world.ann().send(Way::Socket, FACTS, json!({ "after": after, "named": false })).await;
+    describe(&world, &names, 0).await;
+    let first = next(&mut stalled).await;
+    assert_eq!(node(&first)["kind"], "FIELD_CHANGED");
+    next(&mut reading).await;
+    for times in 1..=TIMES {
+        describe(&world, &names, times).await;
+        assert_eq!(node(&next(&mut reading).await)["kind"], "FIELD_CHANGED", "told while another does not read");
+    }
+    let told = world.api().deliveries().told();
+    assert!(told < 2 * (1 + TIMES as u64), "everything fitted between the two ends");
+    for times in 1..=TIMES {
+        let heard = next(&mut stalled).await;
+        let text = node(&heard)["a9"]["text"].as_str().unwrap();
+        assert!(text.starts_with(&format!("{times} ")), "in order, each once");
+    }
+    drop((stalled, reading));
+    world.end().await;
+}
+
+/// The resident memory of a process, in bytes.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1_024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_subscriber_weighs_little() {
+    const FIRST: usize = 200;
+    const MORE: usize = 800;
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(&directory.path().join("data")).await;
+    let ann = demo.caller("ann");
+    let mut crowd = Vec::with_capacity(FIRST + MORE);
+    let process = demo.process.id().unwrap();
+    let mut before = 0;
+    while crowd.len() < FIRST + MORE {
+        if crowd.len() == FIRST {
+            before = resident(process);
+        }
+        let some = (0..20).map(|_| ann.subscribe(FACTS, json!({ "named": true })));
+        crowd.extend(join_all(some).await);
+    }
+    let each = (resident(process) - before) / MORE as u64;
+    drop(crowd);
+    demo.stop().await;
+    // As it was once, with its buffers, it was 139 KiB. This binary is not optimised, and its futures are larger.
+    assert!(each < 16 * 1_024, "{each} bytes for each of {MORE} idle subscribers");
+}
