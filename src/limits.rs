@@ -325,7 +325,11 @@ pub const SOCKET_INIT_SECONDS_MAX: u64 = 3;
 pub const SOCKET_PING_SECONDS: u64 = 12;
 
 /// How many bytes a socket reads at once, and holds for it: what most clients ever send is shorter.
-pub const SOCKET_READ_BYTES: usize = 512;
+pub const SOCKET_READ_BYTES: usize = 256;
+
+/// How many bytes the kernel keeps of what is pushed to a client and he has not read; it doubles this for its own
+/// records. What comes after that waits in the log. An event seldom has more than one kilobyte.
+pub const PUSHED_BYTES_MAX: usize = 16 * 1024;
 
 /// How many operations may run on one socket at a time.
 pub const SOCKET_OPERATIONS_MAX: usize = 50;

@@ -50,7 +50,7 @@ impl App {
                 Ok(end) => end.iter().for_each(|end| seat.wake_at(*end)),
                 Err(Failed::Denied(_)) => {
                     // Operations under way say first that they have ended.
-                    return sleep(pause).await;
+                    return Box::pin(sleep(pause)).await;
                 }
                 // Asked again soon.
                 Err(_) => seat.wake_at(self.store.clock().now()),

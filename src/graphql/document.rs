@@ -7,6 +7,7 @@ use super::{
     error::code,
     fitting::Places,
     resumption::{Resumed, begin_after},
+    root_field::gather,
     trusted::TrustedDocument,
     types::Types,
     watch::Watch,
@@ -230,11 +231,22 @@ impl Admitted {
         self.is_valid && self.document.places.as_ref().is_some_and(|places| places.fit(types, &self.variables))
     }
 
-    /// The request for the engine.
+    /// The request as it was sent, for the engine's rules.
+    pub(super) fn as_sent(&self) -> Request {
+        self.request_of(self.document.parsed.clone())
+    }
+
+    /// The request that is executed: a subscription selects its fields directly.
     pub(super) fn request(&self) -> Request {
+        let mut parsed = self.document.parsed.clone();
+        gather(&mut parsed, self.operation_name.as_deref(), &self.variables);
+        self.request_of(parsed)
+    }
+
+    fn request_of(&self, parsed: ExecutableDocument) -> Request {
         let mut request = Request::new("").variables(self.variables.clone());
         request.operation_name.clone_from(&self.operation_name);
-        request.set_parsed_query(self.document.parsed.clone());
+        request.set_parsed_query(parsed);
         request
     }
 

@@ -100,7 +100,7 @@ impl Engine {
         if admitted.is_known_to_be_valid(self.types) {
             return None;
         }
-        let found = self.rules.execute(admitted.request()).await;
+        let found = self.rules.execute(admitted.as_sent()).await;
         if found.errors.is_empty() {
             self.documents.keep(admitted);
             return None;

@@ -6,13 +6,14 @@ use super::{
     call::Asker,
     document::Admitted,
     error::{code, coded, error},
+    root_field::chosen,
     schema::Api,
     sharing::Operation,
     watch::code_of,
 };
 use crate::app::{Failed, Listener, Seat, StreamItem};
 use async_graphql::{
-    Pos, Response, ServerError, Value,
+    Pos, Request, Response, ServerError, Value,
     futures_util::stream::{self, BoxStream, StreamExt},
 };
 use std::sync::{
@@ -130,8 +131,12 @@ pub(super) async fn subscribe(
     asker: Asker,
 ) -> BoxStream<'static, Arc<Told>> {
     let opening = Arc::new(Opening { seat, opened: Mutex::default() });
+    let mut request = admitted.request();
+    if !has_one_field(&mut request) {
+        return once(not_one_field());
+    }
     // A field that was opened says nothing yet; what is said is why it was not.
-    if let Some(refusal) = api.engine.run(admitted.request().data(asker).data(Arc::clone(&opening))).await {
+    if let Some(refusal) = api.engine.run(request.data(asker).data(Arc::clone(&opening))).await {
         return once(refusal);
     }
     let mut opened = std::mem::take(&mut *opening.opened.lock().unwrap_or_else(PoisonError::into_inner));
@@ -147,7 +152,8 @@ pub(super) async fn subscribe(
         let mut subscriber = subscriber?;
         let item = subscriber.listener.next().await;
         let goes_on = item.is_ok();
-        let told = subscriber.tell(item).await;
+        // What it takes to tell is gone while one waits: most wait most of the time.
+        let told = Box::pin(subscriber.tell(item)).await;
         Some((told, goes_on.then_some(subscriber)))
     })
     .boxed()
@@ -158,8 +164,15 @@ fn once(outcome: Response) -> BoxStream<'static, Arc<Told>> {
     stream::once(std::future::ready(told)).boxed()
 }
 
+fn has_one_field(request: &mut Request) -> bool {
+    let name = request.operation_name.clone();
+    let operation = request.parsed_query().ok().and_then(|document| chosen(document, name.as_deref()));
+    operation.is_some_and(|operation| operation.node.selection_set.node.items.len() == 1)
+}
+
 fn not_one_field() -> Response {
-    let message = "A subscription selects exactly one field, and selects it directly: subscribe to each by itself.";
+    let message = "A subscription has exactly one root field (the rule \"Single root field\" of the GraphQL \
+                   specification): subscribe to each by itself.";
     let refused = error(code::GRAPHQL_VALIDATION_FAILED, message).into_server_error(Pos::default());
     Response::from_errors(vec![ServerError { locations: vec![], ..refused }])
 }

@@ -68,6 +68,13 @@ pub(super) struct Metered {
     pub(super) refused: Option<Response>,
 }
 
+/// What is said of an operation's cost, once.
+pub(super) struct Saying {
+    cost: u64,
+    /// Points and seconds of the budget that is nearest to its end.
+    left: Option<(u32, u64)>,
+}
+
 /// What the schema's fields cost: as constant as the schema.
 fn prices(types: &Types) -> Result<&'static Prices, UnknownField> {
     static PRICES: OnceLock<Prices> = OnceLock::new();
@@ -135,12 +142,31 @@ impl Meter {
 impl Metered {
     /// The answer, with what its operation costs.
     pub(super) fn said_in(&self, response: Response) -> Response {
-        let Some(cost) = self.cost else { return response };
+        match self.saying() {
+            Some(saying) => saying.beside(response),
+            None => response,
+        }
+    }
+
+    /// What an answer says of its operation's cost.
+    pub(super) fn saying(&self) -> Option<Saying> {
         let tightest = self.left.iter().min_by_key(|left| left.points);
-        let budget = tightest.map(|left| [("remaining", u64::from(left.points)), ("resetSeconds", left.seconds)]);
-        let said = [("requested", cost), ("limit", OPERATION_COST_MAX)].into_iter();
+        let left = tightest.map(|left| (left.points, left.seconds));
+        self.cost.map(|cost| Saying { cost, left })
+    }
+}
+
+impl Saying {
+    fn beside(&self, response: Response) -> Response {
+        let budget = self.left.map(|(points, seconds)| [("remaining", u64::from(points)), ("resetSeconds", seconds)]);
+        let said = [("requested", self.cost), ("limit", OPERATION_COST_MAX)].into_iter();
         let said = said.chain(budget.into_iter().flatten());
         let said = said.map(|(name, value)| (Name::new(name), Value::from(value))).collect();
         response.extension("cost", Value::Object(said))
+    }
+
+    /// The extensions of an answer that says nothing else.
+    pub(super) fn extensions(&self) -> impl serde::Serialize {
+        self.beside(Response::new(Value::Null)).extensions
     }
 }

@@ -25,6 +25,7 @@ mod page;
 mod quota;
 mod registry;
 mod resumption;
+mod root_field;
 mod scalar;
 mod schema;
 mod session;

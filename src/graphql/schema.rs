@@ -38,7 +38,7 @@ use crate::{
     domain::access::{Denied, Viewer},
 };
 use async_graphql::{
-    MergedObject, Response, SDLExportOptions, Schema, Value,
+    MergedObject, Response, SDLExportOptions, Schema,
     futures_util::stream::{self, BoxStream, StreamExt},
     parser::types::OperationType,
 };
@@ -296,7 +296,7 @@ fn answered(response: Response, invalid: bool, metered: Metered) -> Answered {
 impl ApiConnection {
     /// Begins an operation, asking anew whether the credential still stands.
     pub async fn begin(&self, admitted: &Admitted) -> Begun {
-        let viewer = self.api.viewer(self.credential.as_deref()).await;
+        let viewer = self.viewer().await;
         let mut metered = self.api.meter.meter(&self.api.app, &viewer, self.address, admitted);
         let mut watched = Watched::begin(admitted, &viewer, self.address, metered.cost);
         let (invalid, stranger) = (self.credential.is_some() && is_nobody(&viewer), viewer.is_err());
@@ -314,13 +314,13 @@ impl ApiConnection {
         let answers = match &self.seat {
             Some(seat) if admitted.kind() == Some(OperationType::Subscription) => {
                 let answers = subscribe(self.api.clone(), seat.clone(), admitted, asker).await;
-                let said = metered.said_in(Response::new(Value::Null));
-                let mut said = serde_json::to_string(&said.extensions).ok();
+                let mut said = metered.saying();
                 // Each event would be larger for what its first says once.
                 answers
                     .map(move |told| {
                         watched.told(&told);
-                        said.take().map_or_else(|| Arc::clone(&told), |said| Arc::new(told.saying(&said)))
+                        let said = said.take().and_then(|said| serde_json::to_string(&said.extensions()).ok());
+                        said.map_or_else(|| Arc::clone(&told), |said| Arc::new(told.saying(&said)))
                     })
                     .boxed()
             }
@@ -335,6 +335,12 @@ impl ApiConnection {
             }
         };
         Begun::Stream { answers, left }
+    }
+
+    /// Who asks: as one person, all that is kept of him is kept once.
+    async fn viewer(&self) -> Result<Arc<Viewer>, Failed> {
+        let viewer = self.api.viewer(self.credential.as_deref()).await?;
+        Ok(self.viewer.as_ref().filter(|own| ***own == *viewer).map_or(viewer, Arc::clone))
     }
 
     /// As [`Api::admit`].

@@ -1,7 +1,10 @@
 //! What subscribers have in common: one document without what only says where to begin, and what was told of it lately.
 //! Never shares what an answer shows by somebody's rights: only documents that select nothing but recorded facts.
 
-use super::listening::Told;
+use super::{
+    listening::Told,
+    root_field::{chosen, chosen_mut},
+};
 use crate::{
     app::StreamItem,
     domain::id::TenantId,
@@ -10,8 +13,7 @@ use crate::{
 use async_graphql::{
     Name, Positioned, Request, Value, Variables,
     parser::types::{
-        Directive, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection,
-        SelectionSet,
+        Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
     },
 };
 use sha2::{Digest, Sha256};
@@ -134,14 +136,6 @@ impl Operation {
     }
 }
 
-fn chosen<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option<&'d Positioned<OperationDefinition>> {
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
-        (DocumentOperations::Multiple(operations), None) => operations.values().next(),
-    }
-}
-
 /// Takes away where the subscription begins and what it filters, which is decided when it is opened: whoever goes on
 /// after another position hears the same words. Answers the variables that are still in use.
 fn without_beginning(
@@ -153,11 +147,7 @@ fn without_beginning(
     for fragment in document.fragments.values() {
         used_in(&fragment.node.selection_set.node, &mut used);
     }
-    let operation = match (&mut document.operations, name) {
-        (DocumentOperations::Single(operation), _) => operation,
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get_mut(name)?,
-        (DocumentOperations::Multiple(operations), None) => operations.values_mut().next()?,
-    };
+    let operation = chosen_mut(document, name)?;
     for selection in &mut operation.node.selection_set.node.items {
         if let Selection::Field(field) = &mut selection.node {
             field.node.arguments.clear();

@@ -7,8 +7,11 @@ use async_graphql::{
     Response, Value,
     parser::types::{OperationDefinition, OperationType, Selection},
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
+
+/// The code of what was answered without an error.
+const OK: &str = "OK";
 
 /// Hears of operations. Called while they are answered, so it must be quick.
 pub trait Watcher: Send + Sync + 'static {
@@ -33,25 +36,23 @@ pub struct Watch {
 /// What is known of an operation.
 pub struct Operation {
     /// Names the request in logs.
-    pub request_id: String,
+    pub request_id: Box<str>,
     /// How it came.
     pub transport: &'static str,
     /// The name that its document gives it; the caller's choice.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// `query`, `mutation` or `subscription`; `unknown` where the document does not say which runs.
     pub kind: &'static str,
     /// Its root field, `several`, or `none`. The caller's words until its code says that it was valid.
-    pub field: String,
-    /// The person, key or part of the server that asks; none for nobody.
-    pub principal: Option<String>,
-    /// The organisation.
-    pub tenant: Option<String>,
+    pub field: Box<str>,
+    /// The person, key or part of the server that asks, and the organisation; none for nobody.
+    pub viewer: Option<Arc<Viewer>>,
     /// From where.
     pub address: Option<IpAddr>,
     /// In points; none where the request was refused before that was known.
     pub cost: Option<u64>,
     /// `OK`, the code of the first error, or `LEFT` where nobody waited for the answer.
-    pub code: String,
+    pub code: Cow<'static, str>,
     /// How many answers there were.
     pub answers: u64,
 }
@@ -74,26 +75,24 @@ impl Watched {
         cost: Option<u64>,
     ) -> Self {
         let Some(Watch { request_id, transport, watcher }) = admitted.watch() else { return Self(None) };
-        let (request_id, transport, watcher) = (request_id.clone(), *transport, Arc::clone(watcher));
+        let (request_id, transport, watcher) = (request_id.as_str().into(), *transport, Arc::clone(watcher));
         let kind = match admitted.kind() {
             Some(OperationType::Query) => "query",
             Some(OperationType::Mutation) => "mutation",
             Some(OperationType::Subscription) => "subscription",
             None => "unknown",
         };
-        let (name, field) = (admitted.name().map(str::to_owned), admitted.operation().map(root_field));
-        let viewer = viewer.as_ref().ok();
+        let (name, field) = (admitted.name().map(Into::into), admitted.operation().map(root_field));
         let operation = Operation {
             request_id,
             transport,
             name,
             kind,
-            field: field.unwrap_or_else(|| "none".to_owned()),
-            principal: viewer.map(|viewer| format!("{:?}", viewer.principal())),
-            tenant: viewer.map(|viewer| viewer.tenant().to_string()),
+            field: field.unwrap_or("none").into(),
+            viewer: viewer.as_ref().ok().map(Arc::clone),
             address,
             cost,
-            code: if kind == "subscription" { "OK" } else { "LEFT" }.to_owned(),
+            code: if kind == "subscription" { OK } else { "LEFT" }.into(),
             answers: 0,
         };
         watcher.began(&operation);
@@ -113,9 +112,9 @@ impl Watched {
     fn heard(&mut self, code: Option<&str>) {
         let Some(Ongoing { operation, watcher, .. }) = self.0.as_deref_mut() else { return };
         operation.answers = operation.answers.saturating_add(1);
-        let code = code.unwrap_or("OK");
+        let code = code.unwrap_or(OK);
         if operation.code != code {
-            code.clone_into(&mut operation.code);
+            operation.code = if code == OK { OK.into() } else { code.to_owned().into() };
         }
         if operation.kind == "subscription" {
             watcher.delivered();
@@ -141,13 +140,13 @@ impl Drop for Watched {
 }
 
 /// The one root field; what a fragment brings counts as several.
-fn root_field(operation: &OperationDefinition) -> String {
+fn root_field(operation: &OperationDefinition) -> &str {
     match operation.selection_set.node.items.as_slice() {
-        [] => "none".to_owned(),
+        [] => "none",
         [selection] => match &selection.node {
-            Selection::Field(field) => field.node.name.node.to_string(),
-            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => "several".to_owned(),
+            Selection::Field(field) => field.node.name.node.as_str(),
+            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => "several",
         },
-        _ => "several".to_owned(),
+        _ => "several",
     }
 }

@@ -4,7 +4,7 @@
 
 mod patient;
 
-use self::patient::{Patience, Patient, Phase};
+use self::patient::{Frugal, Patience, Patient, Phase};
 use super::tls::Tls;
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, CONNECTION_BUFFER_BYTES_MAX, CONNECTIONS_MAX, CONNECTIONS_OF_ADDRESS_DIVISOR,
@@ -221,7 +221,7 @@ async fn connection(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, place:
 /// Answers the requests of one connection, one after the other.
 async fn serve<S>(door: &Door, stream: S, peer: SocketAddr, place: Place)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Frugal + Unpin + Send + 'static,
 {
     let phase = Arc::<Phase>::default();
     let Bounds { head, keep_alive, write, .. } = door.bounds;

@@ -150,11 +150,14 @@ impl Watcher for Metrics {
     }
 
     fn ended(&self, operation: &Operation, took: Duration) {
-        let Operation { request_id, transport, name, kind, field, principal, tenant, address, code, answers, cost } =
-            operation;
+        let Operation { request_id, transport, name, kind, field, viewer, address, code, answers, cost } = operation;
+        let principal = viewer.as_ref().map(|viewer| format!("{:?}", viewer.principal()));
+        let tenant = viewer.as_ref().map(|viewer| viewer.tenant().to_string());
+        let (request_id, name, field): (&str, _, &str) = (request_id, name.as_deref(), field);
+        let code: &str = code;
         // A field that does not exist is the caller's word: as a label it could be anything.
         let known = if code == "GRAPHQL_VALIDATION_FAILED" { "none" } else { field };
-        let labels = OperationLabels { kind, field: known.to_owned(), code: code.clone() };
+        let labels = OperationLabels { kind, field: known.to_owned(), code: code.to_owned() };
         self.operations.get_or_create(&labels).inc();
         let is_subscription = *kind == "subscription";
         if is_subscription {

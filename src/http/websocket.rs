@@ -19,15 +19,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::future::ready;
-use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
+use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tracing::{Instrument, Span};
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -49,31 +51,24 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upg
         .read_buffer_size(SOCKET_READ_BYTES)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
-            let connection = Connection {
-                socket,
-                peer,
-                running: HashMap::new(),
-                outcomes: SelectAll::new(),
-                server,
-                request_id,
-                begun: 0,
-            };
-            // Most sockets are silent most of the time: a future that lies apart is moved, and counted, once.
-            Box::pin(hold(connection, header_credential, opened).instrument(span))
+            let connection = Connection { socket, peer, running: vec![], turn: 0, server, request_id, begun: 0 };
+            // Apart, it is moved about without being copied into every state of what holds it.
+            let connection = Box::new(connection);
+            // What it took to upgrade goes with the task that did it: most sockets are silent most of the time.
+            tokio::spawn(hold(connection, header_credential, opened).instrument(span));
+            ready(())
         })
 }
 
 /// Serves a socket until it ends.
-async fn hold(mut connection: Connection, header_credential: Option<String>, opened: Opened) {
-    let server = connection.server.clone();
-    let mut stopping = server.stopping.clone();
+async fn hold(mut connection: Box<Connection>, header_credential: Option<String>, opened: Opened) {
+    let mut stopping = connection.server.stopping.clone();
     let end = tokio::select! {
-        end = connection.run(&server, header_credential) => end,
+        end = connection.run(header_credential) => end,
         _ = stopping.wait_for(|stopping| *stopping) => End::Close(1012, "The server is restarting"),
     };
-    connection.close(end).await;
+    Box::pin(connection.close(end, stopping)).await;
     drop(opened);
-    drop(server.open);
 }
 
 /// What a client may say.
@@ -106,15 +101,23 @@ enum End {
     Gone,
     /// A close code and a reason of at most 123 bytes.
     Close(u16, &'static str),
+    /// The client does not read what he is sent.
+    TooSlow,
 }
 
 /// What an operation tells; none once it is done.
 type Step = Option<Arc<Told>>;
 
+/// An operation under way.
+struct Running {
+    id: Box<str>,
+    steps: BoxStream<'static, Arc<Told>>,
+}
+
 /// What wakes the loop.
 enum Wake {
     Received(Option<Result<Message, axum::Error>>),
-    Step(Arc<str>, Step),
+    Step(usize, Step),
     Ping,
     Ended,
 }
@@ -127,37 +130,55 @@ struct Connection {
     request_id: String,
     /// How many operations were begun: each is called after the socket and its place in it.
     begun: u64,
-    /// The operations under way; an id that is not here any more is not answered any more.
-    running: HashMap<Arc<str>, AbortHandle>,
-    outcomes: SelectAll<BoxStream<'static, (Arc<str>, Step)>>,
+    /// The operations under way: so few, and most of the time one, that whoever is woken looks at each.
+    running: Vec<Running>,
+    /// Which of them is looked at first: after one that had something to say comes the next.
+    turn: usize,
+}
+
+/// What one of the operations tells next, by its place; waits for ever where there is none.
+async fn next_step(running: &mut [Running], turn: &mut usize) -> (usize, Step) {
+    poll_fn(|context| {
+        for n in 0..running.len() {
+            let at = turn.wrapping_add(n) % running.len();
+            if let Some(operation) = running.get_mut(at)
+                && let Poll::Ready(step) = operation.steps.poll_next_unpin(context)
+            {
+                *turn = at.wrapping_add(1);
+                return Poll::Ready((at, step));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 impl Connection {
     /// Runs until the socket must end; always answers why.
-    async fn run(&mut self, server: &Server, header_credential: Option<String>) -> End {
+    async fn run(&mut self, header_credential: Option<String>) -> End {
         if self.socket.protocol().is_none() {
             return End::Close(4406, "Ask for the subprotocol graphql-transport-ws");
         }
-        match self.serve(server, header_credential).await {
+        match self.serve(header_credential).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
     }
 
-    async fn serve(&mut self, server: &Server, header_credential: Option<String>) -> Result<Infallible, End> {
+    async fn serve(&mut self, header_credential: Option<String>) -> Result<Infallible, End> {
         let wait = Duration::from_secs(SOCKET_INIT_SECONDS_MAX);
         // What is done once, or seldom, lies apart: most sockets are silent most of the time.
         let named = Box::pin(timeout(wait, self.introduced())).await;
         let named = named.map_err(|_| End::Close(4408, "Connection initialisation timeout"))??;
         let named = named.or(header_credential);
-        let api = Box::pin(server.api.connection(named.as_deref(), Some(self.peer.ip()))).await;
+        let api = Box::pin(self.server.api.connection(named.as_deref(), Some(self.peer.ip()))).await;
         drop(named);
         let api = api.map_err(|failed| match failed {
             // Clients come again after this code; on one of the protocol's own they would give up.
             Failed::Refused(_) => End::Close(1013, "QUOTA_EXCEEDED: your organisation has as many open as it may"),
             Failed::Denied(_) | Failed::Fault(_) => End::Close(4403, "Forbidden"),
         })?;
-        self.send(ACKNOWLEDGED.to_owned()).await?;
+        Box::pin(self.send(ACKNOWLEDGED.to_owned())).await?;
 
         let period = Duration::from_secs(SOCKET_PING_SECONDS);
         let mut ping = interval_at(Instant::now() + period, period);
@@ -167,7 +188,7 @@ impl Connection {
         loop {
             let wake = tokio::select! {
                 message = self.socket.recv() => Wake::Received(message),
-                Some((id, step)) = self.outcomes.next(), if !self.outcomes.is_empty() => Wake::Step(id, step),
+                (at, step) = next_step(&mut self.running, &mut self.turn) => Wake::Step(at, step),
                 _ = ping.tick() => Wake::Ping,
                 () = &mut ended => Wake::Ended,
             };
@@ -178,14 +199,14 @@ impl Connection {
                         Box::pin(self.obey(&api, message)).await?;
                     }
                 }
-                Wake::Step(id, step) => self.tell(&id, step).await?,
+                Wake::Step(at, step) => Box::pin(self.tell(at, step)).await?,
                 // The session ended, the user was disabled, the key revoked: whoever comes again must say who he is.
                 Wake::Ended => return Err(End::Close(4403, "Forbidden")),
                 Wake::Ping if heard.elapsed() > Duration::from_secs(REQUEST_SECONDS_MAX) => {
                     return Err(End::Gone);
                 }
                 // A ping of the WebSocket layer, which every client answers without its user's help.
-                Wake::Ping => self.write(Message::Ping(Bytes::new())).await?,
+                Wake::Ping => Box::pin(self.write(Message::Ping(Bytes::new()))).await?,
             }
         }
     }
@@ -219,7 +240,7 @@ impl Connection {
     }
 
     async fn start(&mut self, api: &ApiConnection, id: String, asked: Asked) -> Result<(), End> {
-        if self.running.contains_key(&*id) {
+        if self.place(&id).is_some() {
             return Err(End::Close(4409, "A subscriber with this id already exists"));
         }
         let admitted = if self.running.len() < SOCKET_OPERATIONS_MAX {
@@ -242,36 +263,36 @@ impl Connection {
         self.begun = self.begun.saturating_add(1);
         let request_id = format!("{}/{}", self.request_id, self.begun);
         let admitted = admitted.watched(self.server.watch(request_id, "websocket"));
-        let steps = api.answers(admitted).map(Some).chain(once(ready(None)));
-        let (handle, registration) = AbortHandle::new_pair();
-        let id: Arc<str> = id.into();
-        self.running.insert(Arc::clone(&id), handle);
-        self.outcomes.push(Abortable::new(steps.map(move |step| (Arc::clone(&id), step)), registration).boxed());
+        // Most clients have one for each socket.
+        self.running.reserve_exact(1);
+        self.running.push(Running { id: id.into(), steps: api.answers(admitted) });
         Ok(())
     }
 
     /// Passes on what an operation has come to. One that was refused as a whole hears `error`, which ends it.
-    async fn tell(&mut self, id: &str, step: Step) -> Result<(), End> {
-        let message = match &step {
-            _ if !self.running.contains_key(id) => return Ok(()),
+    async fn tell(&mut self, at: usize, step: Step) -> Result<(), End> {
+        let Some(Running { id, .. }) = self.running.get(at) else { return Ok(()) };
+        let (message, goes_on) = match &step {
             Some(told) => match &told.refused {
-                Some(errors) => {
-                    self.forget(id);
-                    said("error", id, Some(errors))
-                }
-                None => said("next", id, Some(&told.json)),
+                Some(errors) => (said("error", id, Some(errors)), false),
+                None => (said("next", id, Some(&told.json)), true),
             },
-            None => {
-                self.forget(id);
-                said("complete", id, None)
-            }
+            None => (said("complete", id, None), false),
         };
+        if !goes_on {
+            self.running.remove(at);
+        }
         self.send(message).await
     }
 
+    fn place(&self, id: &str) -> Option<usize> {
+        self.running.iter().position(|operation| *operation.id == *id)
+    }
+
+    /// An operation that is not there any more is not answered any more.
     fn forget(&mut self, id: &str) {
-        if let Some(handle) = self.running.remove(id) {
-            handle.abort();
+        if let Some(at) = self.place(id) {
+            self.running.remove(at);
         }
     }
 
@@ -280,16 +301,26 @@ impl Connection {
     }
 
     async fn write(&mut self, message: Message) -> Result<(), End> {
-        match timeout(Duration::from_secs(REQUEST_SECONDS_MAX), self.socket.send(message)).await {
+        match timeout(self.server.options.bounds.write, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
-            // It may still be there and read again: it is told where it stands by the cursor that it heard last.
-            Err(_) => Err(End::Close(1013, "You read too slowly; come again after the last cursor")),
+            Err(_) => Err(End::TooSlow),
         }
     }
 
-    async fn close(&mut self, end: End) {
-        let End::Close(code, reason) = end else { return };
+    /// Says why the socket ends, and waits for what the client says to that.
+    async fn close(mut self: Box<Self>, end: End, mut stopping: watch::Receiver<bool>) {
+        let short = Duration::from_secs(1);
+        let (code, reason, patience) = match end {
+            End::Gone => return,
+            End::Close(code, reason) => (code, reason, short),
+            // He may read again; he is told where he stands by the cursor that he hears last, and why after that.
+            End::TooSlow => {
+                let patience = Duration::from_secs(REQUEST_SECONDS_MAX);
+                (1013, "You read too slowly; come again after the last cursor", patience)
+            }
+        };
+        self.running.clear();
         let frame = CloseFrame { code, reason: reason.into() };
         let closing = async {
             // The client may have left meanwhile, which is what closing wants anyway.
@@ -297,7 +328,15 @@ impl Connection {
             // Its own close frame is awaited, so that the reason is not lost to a reset.
             while let Some(Ok(_)) = self.socket.recv().await {}
         };
-        let _ = timeout(Duration::from_secs(1), closing).await;
+        let stopped = async {
+            // An error says that the sender is gone, which is also a stop.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+            sleep(short).await;
+        };
+        tokio::select! {
+            _ = timeout(patience, closing) => {}
+            () = stopped => {}
+        }
     }
 }
 

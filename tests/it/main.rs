@@ -67,6 +67,7 @@ mod sharing;
 mod sign_in;
 mod simulation;
 mod situation;
+mod slow_reader;
 mod store;
 mod subscribers;
 mod tenancy;

@@ -1,29 +1,34 @@
 //! A connection that is not waited for without end: for the head of a request, for another request, for a client that
-//! does not read. While a request is answered its handler has the word, and whoever upgraded it after that.
+//! does not read. While a request is answered its handler has the word, and whoever upgraded it after that. What is
+//! pushed to a client who does not read waits in the log, and hardly in the kernel.
 //! Never counts bytes: who is slow but steady gets his answer.
 
 use super::Place;
+use crate::{http::sse::EVENT_STREAM, limits::PUSHED_BYTES_MAX};
 use axum::{
     body::Body,
-    http::{Response, StatusCode},
+    http::{Response, StatusCode, header},
 };
 use futures_util::task::AtomicWaker;
 use hyper::body::{Bytes, Frame, SizeHint};
+use socket2::SockRef;
 use std::{
     future::Future,
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep, sleep},
 };
+use tokio_rustls::server::TlsStream;
 
 /// How long is waited for what.
 pub(super) struct Patience {
@@ -41,6 +46,31 @@ pub(super) struct Phase {
     answered: AtomicU32,
     /// Whoever reads the connection meanwhile: once the answer is done, his patience begins.
     reader: AtomicWaker,
+    /// Whether it is another protocol's now.
+    upgraded: AtomicBool,
+    /// Whether things are pushed over it.
+    pushes: AtomicBool,
+}
+
+/// A connection of which the kernel keeps little that the client does not read, from when it is asked to.
+pub(super) trait Frugal {
+    /// Asks it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn keep_little(&self) -> io::Result<()>;
+}
+
+impl Frugal for TcpStream {
+    fn keep_little(&self) -> io::Result<()> {
+        SockRef::from(self).set_send_buffer_size(PUSHED_BYTES_MAX)
+    }
+}
+
+impl Frugal for TlsStream<TcpStream> {
+    fn keep_little(&self) -> io::Result<()> {
+        self.get_ref().0.keep_little()
+    }
 }
 
 /// A request that is being answered, until it is dropped.
@@ -61,6 +91,9 @@ impl Busy {
     /// The response, which keeps the connection busy until its body was handed on.
     pub(super) fn until_sent(mut self, response: Response<Body>) -> Response<Body> {
         self.for_ever = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == EVENT_STREAM);
+        self.phase.upgraded.store(self.for_ever, Ordering::Release);
+        self.phase.pushes.store(self.for_ever || is_stream, Ordering::Release);
         response.map(|body| Body::new(Sending { body, _busy: self }))
     }
 }
@@ -111,12 +144,24 @@ pub(super) struct Patient<S> {
     begun: bool,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+    /// Whether the kernel was asked to keep little.
+    is_frugal: bool,
     _place: Place,
 }
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, patience: Patience, phase: Arc<Phase>, place: Place) -> Self {
-        Self { stream, patience, phase, answered: 0, begun: true, reading: None, writing: None, _place: place }
+        Self {
+            stream,
+            patience,
+            phase,
+            answered: 0,
+            begun: true,
+            reading: None,
+            writing: None,
+            is_frugal: false,
+            _place: place,
+        }
     }
 
     /// Waits on for a request, unless it has been waited for long enough.
@@ -154,7 +199,8 @@ impl<S> Patient<S> {
 
     /// Passes on what writing came to, unless nothing could be written for too long.
     fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
+        // Another protocol says what its end is, and has to be able to say it.
+        if written.is_ready() || self.phase.upgraded.load(Ordering::Acquire) {
             self.writing = None;
             return written;
         }
@@ -162,6 +208,16 @@ impl<S> Patient<S> {
         let waiting = self.writing.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(waiting.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: Frugal> Patient<S> {
+    fn keep_little(&mut self) -> io::Result<()> {
+        if !self.is_frugal && self.phase.pushes.load(Ordering::Acquire) {
+            self.is_frugal = true;
+            self.stream.keep_little()?;
+        }
+        Ok(())
     }
 }
 
@@ -181,8 +237,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Frugal + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.keep_little()?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.written(context, written)
     }
@@ -192,6 +249,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.keep_little()?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.written(context, written)
     }
