@@ -4,6 +4,7 @@
 
 mod data;
 mod floor;
+mod instructions;
 mod load;
 mod machine;
 mod naive;
@@ -59,6 +60,12 @@ struct Arguments {
     bench: bool,
 }
 
+impl Arguments {
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+}
+
 /// The processes of a run, which start one another.
 #[derive(Subcommand)]
 enum Part {
@@ -72,6 +79,17 @@ enum Part {
     Scale(scale::Scale),
     /// Thousands who listen: memory, deliveries, and mutations beside them.
     Subscribers(subscribers::Subscribers),
+    /// What one read takes in instructions; needs valgrind, and no quiet machine.
+    Instructions,
+    /// Answers so many reads.
+    #[command(hide = true)]
+    Answers {
+        directory: PathBuf,
+        read: String,
+        #[arg(action = clap::ArgAction::Set)]
+        is_new: bool,
+        times: usize,
+    },
     /// Makes the data set of `scale`.
     #[command(hide = true)]
     Makes { directory: PathBuf, tenants: usize, projects: usize },
@@ -111,6 +129,16 @@ fn main() -> Result<(), Fault> {
             process::pin()?;
             let load = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             load.block_on(subscribers::run(directory, asked))
+        }
+        Some(Part::Instructions) => {
+            let temporary = tempfile::tempdir()?;
+            let directory = arguments.data.as_deref().unwrap_or(temporary.path());
+            prepare(directory, &Arguments { smoke: true, ..Arguments::parse() })?;
+            instructions::run(directory, |name| arguments.is_wanted(name))
+        }
+        Some(Part::Answers { directory, read, is_new, times }) => {
+            let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            one.block_on(instructions::answers(directory, read, *is_new, *times))
         }
         Some(Part::Makes { directory, tenants, projects }) => {
             runtime()?.block_on(scale::makes(directory, *tenants, *projects))
@@ -167,7 +195,7 @@ async fn run(directory: &Path, arguments: &Arguments) -> Result<(), Fault> {
     println!("load averages before: {}", process::load_averages());
     let server = Server::start(directory)?;
     println!("server: listening after {:.2} s", server.started_in.as_secs_f64());
-    let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let wanted = |name: &str| arguments.is_wanted(name);
     report::head();
     for read in Read::ALL.into_iter().filter(|read| wanted(read.name())) {
         reads(&server, &world, read, plan).await?;

@@ -92,16 +92,22 @@ impl Read {
         }
     }
 
-    /// So many requests, each of a random person about a random project of hers.
-    pub(crate) fn requests(self, world: &World, path: &str, count: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    /// So many questions with the credentials of who asks them, each of a random person about a random project of hers.
+    pub(crate) fn asked(self, world: &World, count: usize) -> Result<Vec<(String, Value)>, Fault> {
         let mut chance = Chance::new(17);
         let one = |_| {
             let tenant = chance.one_of(&world.tenants).ok_or("the world is empty")?;
             let person = chance.one_of(&tenant.people).ok_or("an organisation without people")?;
             let project = chance.one_of(&tenant.projects).ok_or("an organisation without projects")?;
-            Ok(request(path, person, &self.body(tenant, project).to_string()))
+            Ok((person.clone(), self.body(tenant, project)))
         };
         (0..count).map(one).collect()
+    }
+
+    /// The same as HTTP requests.
+    pub(crate) fn requests(self, world: &World, path: &str, count: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        let asked = self.asked(world, count)?.into_iter();
+        Ok(asked.map(|(person, body)| request(path, &person, &body.to_string())).collect())
     }
 }
 

@@ -4,8 +4,8 @@
 
 use super::{
     admission::{self, Refused},
+    coercion::{self, Misfit, Usages},
     error::code,
-    fitting::Places,
     resumption::{Resumed, begin_after},
     root_field::gather,
     trusted::TrustedDocument,
@@ -50,8 +50,8 @@ pub(super) struct Document {
     digest: Option<Digest>,
     /// How long its text is.
     bytes: usize,
-    /// Where its variables stand; none where it names what the schema does not have.
-    places: Option<Places>,
+    /// How it uses its variables; none where it names what the schema does not have.
+    usages: Option<Arc<Usages>>,
 }
 
 /// An operation whose document may be looked at, which is known to be valid or still has to be.
@@ -90,8 +90,8 @@ impl Document {
     /// Where it does not parse, or costs too much to look at.
     fn read(text: &str, digest: Digest, types: &Types) -> Result<Self, Refused> {
         let parsed = admission::read(text)?;
-        let places = Places::of(types, &parsed);
-        Ok(Self { parsed, digest: Some(digest), bytes: text.len(), places })
+        let usages = Usages::of(types, &parsed).map(Arc::new);
+        Ok(Self { parsed, digest: Some(digest), bytes: text.len(), usages })
     }
 
     pub(super) const fn parsed(&self) -> &ExecutableDocument {
@@ -116,8 +116,8 @@ impl Documents {
     /// all of it.
     pub(super) fn keep(&self, admitted: &Admitted) {
         let document = &admitted.document;
-        if let (Some(digest), Some(places)) = (document.digest, &document.places)
-            && (!places.is_any_inside || places.are_filled(&admitted.variables))
+        if let (Some(digest), Some(usages)) = (document.digest, &document.usages)
+            && usages.are_seen_whole(&admitted.variables)
         {
             self.kept.insert(digest, Arc::clone(document));
         }
@@ -226,9 +226,19 @@ impl Admitted {
         &self.variables
     }
 
-    /// Whether the engine's rules need not look at it: they have found the document valid, and these variables fit.
-    pub(super) fn is_known_to_be_valid(&self, types: &Types) -> bool {
-        self.is_valid && self.document.places.as_ref().is_some_and(|places| places.fit(types, &self.variables))
+    /// Whether the engine's rules need not look at it: they have found the document valid.
+    pub(super) const fn is_known_to_be_valid(&self) -> bool {
+        self.is_valid
+    }
+
+    /// The first variable whose value is not of the type that it is declared as.
+    pub(super) fn misfit(&self, types: &Types) -> Option<Misfit> {
+        self.operation().and_then(|operation| coercion::misfit(types, operation, &self.variables))
+    }
+
+    /// The first variable that stands where its type does not belong.
+    pub(super) fn misplaced(&self) -> Option<&Misfit> {
+        self.document.usages.as_ref().and_then(|usages| usages.misplaced())
     }
 
     /// The request as it was sent, for the engine's rules.
@@ -260,8 +270,9 @@ impl Admitted {
             self.variables.insert(variable, Value::from(last));
         }
         if is_changed {
-            let bytes = self.document.bytes;
-            self.document = Arc::new(Document { parsed, digest: None, bytes, places: None });
+            let Document { bytes, ref usages, .. } = *self.document;
+            let usages = usages.clone();
+            self.document = Arc::new(Document { parsed, digest: None, bytes, usages });
             self.is_valid = false;
         }
         self

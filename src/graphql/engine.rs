@@ -5,7 +5,7 @@ use super::{
     admission::Refused,
     call::Asker,
     document::{Admitted, Asked, Documents},
-    error::broken_down,
+    error::{broken_down, misfitting},
     schema::{Root, root},
     trusted::{TrustedDocument, TrustedDocumentError},
     types::Types,
@@ -72,7 +72,7 @@ impl Engine {
             let asked = Asked { query: Some(document.text.clone()), ..Asked::default() };
             let admitted = engine.admit(asked).map_err(|error| refused(error.message))?;
             // The rules wait for nothing.
-            let invalid = engine.invalid(&admitted).now_or_never().flatten();
+            let invalid = engine.invalid_document(&admitted).now_or_never().flatten();
             if let Some(error) = invalid.and_then(|invalid| invalid.errors.into_iter().next()) {
                 return Err(refused(error.message));
             }
@@ -97,15 +97,25 @@ impl Engine {
 
     /// What is wrong with an operation, where it is not valid.
     pub(super) async fn invalid(&self, admitted: &Admitted) -> Option<Response> {
-        if admitted.is_known_to_be_valid(self.types) {
-            return None;
+        // Whatever was asked before: the same variables hear the same.
+        match admitted.misfit(self.types) {
+            Some(misfit) => Some(misfitting(&misfit)),
+            None if admitted.is_known_to_be_valid() => None,
+            None => self.invalid_document(admitted).await,
         }
+    }
+
+    /// What is wrong with its document. One that is valid is kept.
+    async fn invalid_document(&self, admitted: &Admitted) -> Option<Response> {
         let found = self.rules.execute(admitted.as_sent()).await;
-        if found.errors.is_empty() {
-            self.documents.keep(admitted);
-            return None;
+        if !found.errors.is_empty() {
+            return Some(found);
         }
-        Some(found)
+        if let Some(misplaced) = admitted.misplaced() {
+            return Some(misfitting(misplaced));
+        }
+        self.documents.keep(admitted);
+        None
     }
 
     /// Executes an operation that is valid. A panic costs its answer, and no other.

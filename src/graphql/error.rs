@@ -1,7 +1,7 @@
 //! How refusals, denials and faults are told: the first as data, the others as errors with a closed set of codes.
 //! Never lets a word of Rust, of the store or of another organisation out.
 
-use super::{cost::Cost, id::EventCursor, meter::Introspection};
+use super::{coercion::Misfit, cost::Cost, id::EventCursor, meter::Introspection};
 use crate::{
     app::{EventsError, Failed, Fault, Overdrawn, Purse, RefusedPage},
     domain::{
@@ -48,6 +48,12 @@ pub(super) fn coded(mut response: Response) -> Response {
         }
     }
     response
+}
+
+/// What a caller is told of a variable that is not as it is declared.
+pub(super) fn misfitting(misfit: &Misfit) -> Response {
+    let wrong = error(code::GRAPHQL_VALIDATION_FAILED, misfit.message.as_str());
+    Response::from_errors(vec![wrong.into_server_error(misfit.place)])
 }
 
 /// What a caller is told of an operation that panicked; the log says more, under the request's id.

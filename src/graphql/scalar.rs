@@ -78,8 +78,8 @@ pub(super) enum FieldValueInput {
     Text(String),
     /// Yes or no.
     Boolean(bool),
-    /// A whole number.
-    Integer(i64),
+    /// A whole number of 32 bits.
+    Integer(i32),
     /// A calendar date: `2026-01-31`.
     Date(String),
     /// One of the field's categories.
@@ -137,7 +137,7 @@ impl FieldValueInput {
         Ok(match self {
             Self::Text(text) => V::Text(Text::parse(path, &text)?),
             Self::Boolean(yes) => V::Boolean(yes),
-            Self::Integer(number) => V::Integer(number),
+            Self::Integer(number) => V::Integer(number.into()),
             Self::Date(text) => {
                 V::Date(Date::try_from(text).map_err(|_| Refusal::DateNotAllowed { path: path.to_owned() })?)
             }

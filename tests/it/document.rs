@@ -1,6 +1,7 @@
 //! Documents that were asked before: they are answered as if they were new, whatever variables come with them.
 
 mod generated;
+mod variables;
 
 use super::{
     client::Caller,
