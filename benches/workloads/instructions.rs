@@ -66,5 +66,6 @@ pub(crate) async fn answers(directory: &Path, read: &str, is_new: bool, times: u
         }
     }
     drop(api);
-    Ok(store.close())
+    store.close();
+    Ok(())
 }
