@@ -6,7 +6,7 @@ use crate::{
         id::Ids,
         time::{Clock, Timestamp},
     },
-    limits::{CONNECTIONS_MAX, CONNECTIONS_MIN, DESCRIPTORS_KEPT},
+    limits::{CONNECTIONS_MIN, DESCRIPTORS_KEPT},
     store::Machine,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -75,15 +75,16 @@ pub(super) fn counting_machine() -> Machine {
 ///
 /// # Errors
 /// When it allows too few.
-pub(super) fn connections_max() -> Result<usize, String> {
-    let useful = u64::try_from(CONNECTIONS_MAX + DESCRIPTORS_KEPT).unwrap_or(u64::MAX);
+pub(super) fn connections_max(asked: u32) -> Result<usize, String> {
+    let asked = usize::try_from(asked).unwrap_or(usize::MAX);
+    let useful = u64::try_from(asked.saturating_add(DESCRIPTORS_KEPT)).unwrap_or(u64::MAX);
     let before = getrlimit(Resource::Nofile);
     let wanted = useful.min(before.maximum.unwrap_or(useful));
     let mut allowed = before.current.unwrap_or(useful);
     if allowed < wanted && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..before }).is_ok() {
         allowed = wanted;
     }
-    let rest = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT).min(CONNECTIONS_MAX);
+    let rest = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT);
     if rest < CONNECTIONS_MIN {
         let least = DESCRIPTORS_KEPT + CONNECTIONS_MIN;
         return Err(format!(
@@ -91,7 +92,7 @@ pub(super) fn connections_max() -> Result<usize, String> {
              raise the limit (ulimit -n, or LimitNOFILE= of its systemd unit)"
         ));
     }
-    Ok(rest)
+    Ok(rest.min(asked))
 }
 
 /// Resolves whenever the process is asked to look at its files again (SIGHUP), from this call on.

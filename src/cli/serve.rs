@@ -61,7 +61,7 @@ pub(super) async fn start(
     };
     // A start that has to rebuild the index takes a while; whoever asks meanwhile hears that.
     let machine = Machine { progress: progress("rebuilding the index"), ..machine };
-    let (listener, store) = http::not_ready(listener, tls, async move {
+    let (listener, store) = http::not_ready(listener, tls, bounds(settings)?, &settings.trusted_proxy, async move {
         let store = tokio::task::spawn_blocking(move || Store::open(&path, &machine)).await??;
         Ok::<_, Box<dyn Error>>(store)
     })
@@ -97,14 +97,27 @@ impl Started {
 
 /// What the settings say of the server beside its store.
 pub(super) fn options(settings: &Settings) -> Result<http::Options, Box<dyn Error>> {
-    let bounds = Bounds::of(connections_max()?);
     Ok(http::Options {
         allowed_origins: settings.allow_origin.clone(),
         trusted_proxies: settings.trusted_proxy.clone(),
         metrics: Arc::new(http::Metrics::new(Duration::from_millis(settings.slow_operation_milliseconds))),
-        bounds,
+        bounds: bounds(settings)?,
         ..http::Options::default()
     })
+}
+
+/// How many connections there may be.
+fn bounds(settings: &Settings) -> Result<Bounds, String> {
+    for (name, asked) in
+        [("connections", Some(settings.connections)), ("connections_of_address", settings.connections_of_address)]
+    {
+        if asked == Some(0) {
+            return Err(format!("{name} is 0, and then nobody could connect: name 1 or more"));
+        }
+    }
+    let bounds = Bounds::of(connections_max(settings.connections)?);
+    let of_address = settings.connections_of_address.and_then(|asked| usize::try_from(asked).ok());
+    Ok(Bounds { connections_of_address_max: of_address.unwrap_or(bounds.connections_of_address_max), ..bounds })
 }
 
 /// What the settings say of the API.

@@ -85,6 +85,11 @@ settings! {
     allow_origin: Vec<Origin> = "",
     /// The proxies that are believed when they say for whom they ask (`X-Forwarded-For`).
     trusted_proxy: Vec<Network> = "",
+    /// How many connections there may be at most: 1 or more, and fewer where the process may open fewer files.
+    connections: u32 = "16384",
+    /// How many of them one address may have that is no trusted proxy's; an IPv6 address stands for its /64. Half of them
+    /// where nothing is named.
+    connections_of_address: Option<u32> = "",
     /// How many points of what operations cost (about a microsecond of a processor each) one person or API key may spend
     /// in a minute; 0 for as many as she likes. The default is a tenth of one processor.
     budget_principal: u32 = "6000000",

@@ -34,6 +34,13 @@ impl FromStr for Network {
     }
 }
 
+impl Network {
+    /// Whether an address is one of these.
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
 /// Puts the caller's address into the place of a trusted proxy's.
 pub(super) async fn caller(State(trusted): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
@@ -47,7 +54,7 @@ pub(super) async fn caller(State(trusted): State<Arc<[Network]>>, mut request: R
 
 /// The nearest address that is no trusted proxy's, read from the end: what stands before it, anybody can have written.
 fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.0.contains(&address.to_canonical()));
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.holds(address));
     let hops = headers.get_all(FORWARDED_FOR).iter().flat_map(|value| value.to_str().unwrap_or("?").split(','));
     let mut nearest = peer;
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {

@@ -16,8 +16,13 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), geolocation=(), gyroscop
 /// How long a browser remembers that another origin may ask, in seconds.
 const PREFLIGHT_SECONDS: u64 = 600;
 
-/// Adds the headers that all answers have; a page's own policy stays.
-pub(super) fn secured(router: Router) -> Router {
+/// That a browser comes back over TLS for a year. Other names of the domain are not this server's to speak for.
+const OVER_TLS: &str = "max-age=31536000";
+
+/// Adds the headers that all answers have; a page's own policy stays. Without TLS a browser would pass over what is said of it.
+pub(super) fn secured(router: Router, is_private: bool) -> Router {
+    let over_tls = || fixed(header::STRICT_TRANSPORT_SECURITY, OVER_TLS);
+    let router = if is_private { router.layer(over_tls()) } else { router };
     router
         .layer(usual(header::CACHE_CONTROL, "no-store"))
         .layer(usual(header::CONTENT_SECURITY_POLICY, POLICY))

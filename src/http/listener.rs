@@ -5,7 +5,7 @@
 mod patient;
 
 use self::patient::{Frugal, Patience, Patient, Phase};
-use super::tls::Tls;
+use super::{forwarded::Network, tls::Tls};
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, CONNECTION_BUFFER_BYTES_MAX, CONNECTIONS_MAX, CONNECTIONS_OF_ADDRESS_DIVISOR,
     CONNECTIONS_TURNED_AWAY_MAX, HEAD_BYTES_MAX, HEAD_SECONDS_MAX, KEEP_ALIVE_SECONDS, REQUEST_SECONDS_MAX,
@@ -43,7 +43,7 @@ use tokio::{
 pub struct Bounds {
     /// In all.
     pub connections_max: usize,
-    /// From one address.
+    /// From one address that is not a proxy's.
     pub connections_of_address_max: usize,
     /// For the head of a request, or a greeting (TLS).
     pub head: Duration,
@@ -86,15 +86,16 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A place for this address; none when it, or everyone, has as many as may be.
-    fn take(places: &Arc<Mutex<Places>>, address: IpAddr, bounds: &Bounds) -> Option<Self> {
+    /// A place for this address; none when it, or everyone, has as many as may be. A proxy's callers are many.
+    fn take(places: &Arc<Mutex<Places>>, address: IpAddr, door: &Door) -> Option<Self> {
+        let (bounds, is_proxy) = (&door.bounds, door.proxies.iter().any(|network| network.holds(address)));
         let address = one_network(address);
         let mut taken = places.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= bounds.connections_max {
             return None;
         }
         let own = taken.of_address.get(&address).copied().unwrap_or(0);
-        if own >= bounds.connections_of_address_max {
+        if own >= bounds.connections_of_address_max && !is_proxy {
             return None;
         }
         taken.all += 1;
@@ -129,6 +130,8 @@ pub(super) struct Door {
     pub(super) router: Router,
     pub(super) tls: Option<Tls>,
     pub(super) bounds: Bounds,
+    /// Whose connections are those of many.
+    pub(super) proxies: Arc<[Network]>,
     /// True once no more connections are taken, and those that are there end after their answer.
     pub(super) stopping: watch::Receiver<bool>,
     /// Held by each connection until it has ended.
@@ -145,7 +148,7 @@ pub(super) async fn accept(listener: TcpListener, door: Door) {
             () = stopped(door.stopping.clone()) => return,
         };
         match accepted {
-            Ok((stream, peer)) => match Place::take(&places, peer.ip(), &door.bounds) {
+            Ok((stream, peer)) => match Place::take(&places, peer.ip(), &door) {
                 Some(place) => drop(tokio::spawn(connection(Arc::clone(&door), stream, peer, place))),
                 // A handshake only to say no would cost more than the request: over TLS the end must say it.
                 None if door.tls.is_none() => {

@@ -204,7 +204,7 @@ pub async fn serve_metrics(listener: TcpListener, api: Api, metrics: Arc<Metrics
         Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     let router = Router::new().route("/metrics", get(answer));
-    axum::serve(listener, super::headers::secured(router)).await
+    axum::serve(listener, super::headers::secured(router, false)).await
 }
 
 /// Writes one figure.

@@ -86,6 +86,8 @@ impl Server {
 pub async fn not_ready<T>(
     listener: TcpListener,
     tls: Option<Tls>,
+    bounds: Bounds,
+    proxies: &[Network],
     work: impl Future<Output = T>,
 ) -> std::io::Result<(TcpListener, T)> {
     let listener = listener.into_std()?;
@@ -93,7 +95,7 @@ pub async fn not_ready<T>(
     let (stop, stopping) = watch::channel(false);
     // Nobody waits for these connections.
     let (open, _) = mpsc::channel(1);
-    let door = Door { router: router::not_ready(), tls, bounds: Bounds::default(), stopping, open };
+    let door = Door { router: router::not_ready(tls.is_some()), tls, bounds, proxies: proxies.into(), stopping, open };
     let waiting = tokio::spawn(listener::accept(other, door));
     let done = work.await;
     // The signal reaches the connections: each ends after its answer, and comes back to whoever serves then. Until the
@@ -115,8 +117,10 @@ pub async fn serve(
     let (stop, stopping) = watch::channel(false);
     let (open, mut all_closed) = mpsc::channel(1);
     let (bounds, turns, tls) = (options.bounds, Arc::new(Turns::new(options.load)), options.tls.clone());
+    let proxies: Arc<[Network]> = options.trusted_proxies.clone().into();
     let server = Server { api, options: Arc::new(options), turns, stopping: stopping.clone(), open: open.clone() };
-    let door = Door { router: router::router(server), tls: tls.clone(), bounds, stopping, open };
+    let router = router::router(server, Arc::clone(&proxies));
+    let door = Door { router, tls: tls.clone(), bounds, proxies, stopping, open };
     let all = async {
         listener::accept(listener, door).await;
         // Nothing is ever sent: this resolves when the last connection has dropped its sender.

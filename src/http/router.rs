@@ -21,9 +21,9 @@ use tower_http::trace::TraceLayer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(forwarded::REQUEST_ID);
 
-pub(super) fn router(server: Server) -> Router {
+pub(super) fn router(server: Server, proxies: Arc<[Network]>) -> Router {
     let (metrics, origins) = (Arc::clone(&server.options.metrics), &server.options.allowed_origins);
-    let proxies: Arc<[Network]> = server.options.trusted_proxies.clone().into();
+    let is_private = server.options.tls.is_some();
     let graphql = Router::new().route("/graphql", get(graphql_get).post(transport::post));
     // Without other origins a browser's question whether it may ask is not answered at all.
     let graphql = if origins.is_empty() { graphql } else { graphql.layer(headers::shared_with(origins)) };
@@ -43,7 +43,7 @@ pub(super) fn router(server: Server) -> Router {
             Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).answer(transport::JSON)
         }))
         .layer(from_fn_with_state(metrics, metrics::counted));
-    headers::secured(router)
+    headers::secured(router, is_private)
         .layer(from_fn_with_state(proxies, forwarded::caller))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
@@ -52,11 +52,12 @@ pub(super) fn router(server: Server) -> Router {
 }
 
 /// Every path while the store is being opened.
-pub(super) fn not_ready() -> Router {
-    headers::secured(Router::new().route("/healthz", get(async || "ok\n")).fallback(async || {
+pub(super) fn not_ready(is_private: bool) -> Router {
+    let router = Router::new().route("/healthz", get(async || "ok\n")).fallback(async || {
         let message = "The server is starting and not ready yet.";
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(transport::JSON)
-    }))
+    });
+    headers::secured(router, is_private)
 }
 
 /// The path is logged without its query, which may hold a one-time token. The span is one of errors, so that they have

@@ -2,7 +2,7 @@
 //! and what is refused, with file and offset.
 
 use super::{
-    command::{back_up, countersign, restore, text},
+    command::{back_up, binary, countersign, restore, text},
     demo::Demo,
     journal::{append, entry, tenant},
     machine::{CountedIds, HandClock, machine},
@@ -30,7 +30,6 @@ use std::{
     },
     time::Duration,
 };
-use tokio::process::Command;
 
 /// Backups under load, into the same directory.
 const ROUNDS: usize = 5;
@@ -355,7 +354,7 @@ async fn a_restore_that_is_killed_leaves_nothing_that_a_server_would_take_for_it
     let (mut unfinished, mut finished) = (0, 0);
     for round in 0..12_u64 {
         let to = places.restored.join(round.to_string());
-        let mut restoring = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let mut restoring = binary()
             .args(["restore", "--from", text(&places.backup), "--keys", text(&places.keys), "--data-dir", text(&to)])
             .stdout(std::process::Stdio::null())
             .spawn()

@@ -4,9 +4,18 @@
 use std::path::Path;
 use tokio::process::Command;
 
+/// The binary, which is not told what this test run was.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// What a command of the binary answered: its exit code and all that it said.
 pub async fn countersign(arguments: &[&str]) -> (i32, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).output().await.unwrap();
+    let done = binary().args(arguments).output().await.unwrap();
     let said = [done.stdout, done.stderr].concat();
     (done.status.code().unwrap_or(-1), String::from_utf8(said).unwrap())
 }

@@ -1,7 +1,7 @@
 //! The real binary, serving the demo from a directory: for tests that must see the process itself.
 //! Ended by its process id, at the latest when it is dropped.
 
-use super::client::Caller;
+use super::{client::Caller, command::binary};
 use serde_json::Value;
 use std::{path::Path, process::Stdio};
 use tokio::{
@@ -24,7 +24,7 @@ impl Demo {
 
     /// The same with more flags, and what it logs put there.
     pub async fn start_with(data: &Path, flags: &[&str], logs: Stdio) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let mut process = binary()
             .args(["demo", "--listen", "127.0.0.1:0", "--json", "--data-dir"])
             .arg(data)
             .args(flags)

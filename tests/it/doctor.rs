@@ -1,7 +1,7 @@
 //! The doctor: what it finds, each thing by its line, and that it changes nothing.
 
 use super::{
-    command::text,
+    command::{binary, text},
     journal::{append, entry, open_with, tenant},
     memory_disk::MemoryDisk,
     store::something,
@@ -21,16 +21,10 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
-use tokio::process::Command;
 
 /// The exit code, and each check's health and sentences.
 async fn doctor(data: &Path, more: &[&str], variables: &[(&str, &str)]) -> (i32, Vec<(String, String, String)>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    // What this test run was told is not the server's.
-    let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("COUNTERSIGN_"));
-    own.for_each(|name| {
-        command.env_remove(name);
-    });
+    let mut command = binary();
     command.args(["doctor", "--json", "--data-dir", text(data)]).args(more).envs(variables.iter().copied());
     let done = command.output().await.unwrap();
     let said: Value = serde_json::from_slice(&done.stdout).unwrap();

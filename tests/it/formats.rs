@@ -3,6 +3,7 @@
 //! of another format is made anew.
 
 use super::{
+    command::binary,
     demo::Demo,
     machine::BEGINNING,
     world::{World, copy},
@@ -19,13 +20,12 @@ use countersign::{
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{fs, path::Path, sync::Arc};
-use tokio::process::Command;
 
 const SEGMENT: &str = "journal/0000000000000001.journal";
 
 /// What the server says when it is started on this directory; it must not serve.
 async fn refusal(data: &Path) -> String {
-    let mut serve = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let mut serve = binary();
     serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).kill_on_drop(true);
     let ended = tokio::time::timeout(std::time::Duration::from_secs(60), serve.output()).await;
     let ended = ended.expect("it serves what a later version wrote").unwrap();

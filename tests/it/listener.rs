@@ -147,6 +147,16 @@ async fn one_address_does_not_take_every_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_takes_as_many_places_as_there_are() {
+    let mut world = bounded(Bounds { connections_of_address_max: 1, ..Bounds::of(3) }).await;
+    world.trusted_proxies = vec!["127.0.0.0/30".parse().unwrap()];
+    world.restart().await;
+    let _held = (admitted(&world).await, admitted(&world).await, admitted(&world).await);
+    assert!(Raw::open(&world).await.head().await.starts_with("http/1.1 503 "), "there are three");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn half_a_head_is_not_waited_for() {
     let world = bounded(Bounds { head: Duration::from_secs(2), keep_alive: LONG, ..Bounds::default() }).await;
     let mut answered = admitted(&world).await;

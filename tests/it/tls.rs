@@ -1,7 +1,10 @@
 //! TLS: which certificate a connection is served with, and what happens when the files are replaced.
 //! Never trusts anything but the certificate that the test itself has made.
 
-use super::{command::countersign, world::World};
+use super::{
+    command::{binary, countersign},
+    world::World,
+};
 use countersign::http::{CertificateFiles, Tls};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -69,7 +72,9 @@ async fn is_there(stream: &mut TlsStream<TcpStream>) -> bool {
     while !answer.ends_with(b"\r\n\r\nok\n") {
         answer.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
     }
-    answer.starts_with(b"HTTP/1.1 200 OK\r\n")
+    let head = String::from_utf8(answer).unwrap();
+    assert!(head.contains("\r\nstrict-transport-security: max-age=31536000\r\n"), "{head}");
+    head.starts_with("HTTP/1.1 200 OK\r\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +182,7 @@ async fn the_command_serves_with_a_certificate_and_reads_it_again_when_told() {
     assert!(code == 1 && said.contains("name its key, too, with tls_key"), "{said}");
     let (code, said) = countersign(&["serve", "--tls-cert", key, "--tls-key", key, "--data-dir", "/nonexistent"]).await;
     assert!(code == 1 && said.contains("server.key holds no certificate"), "{said}");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_countersign"))
+    let mut server = binary()
         .args(["serve", "--listen", "127.0.0.1:0", "--json", "--tls-cert", certificate, "--tls-key", key, "--data-dir"])
         .arg(&data)
         .stdout(Stdio::piped())

@@ -102,6 +102,8 @@ pub struct World {
     pub api: graphql::Options,
     /// How many connections there may be.
     pub bounds: http::Bounds,
+    /// Which proxies are believed.
+    pub trusted_proxies: Vec<http::Network>,
     /// How much is worked on at a time.
     pub load: http::Load,
     /// What the server serves with; its own clients speak plain HTTP.
@@ -130,6 +132,7 @@ impl World {
             segment_bytes_max: JOURNAL_SEGMENT_BYTES_MAX,
             api: graphql::Options { budgets: Budgets::NONE, ..graphql::Options::default() },
             bounds: http::Bounds::default(),
+            trusted_proxies: vec![],
             load: http::Load::default(),
             tls: None,
         };
@@ -166,8 +169,13 @@ impl World {
         self.address = Some(address.clone());
         let (stop, stopped) = oneshot::channel();
         let api = Api::new(app.clone(), &self.api).unwrap();
-        let options =
-            http::Options { bounds: self.bounds, load: self.load, tls: self.tls.clone(), ..http::Options::default() };
+        let options = http::Options {
+            bounds: self.bounds,
+            load: self.load,
+            tls: self.tls.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            ..http::Options::default()
+        };
         let serving = http::serve(listener, api.clone(), options, async move {
             stopped.await.ok();
         });
