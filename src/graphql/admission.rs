@@ -8,9 +8,12 @@ use crate::limits::{
     DOCUMENT_ALIASES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_DIRECTIVES_MAX, DOCUMENT_FIELDS_MAX, DOCUMENT_LEVELS_MAX,
     DOCUMENT_ROOT_FIELDS_MAX, DOCUMENT_TOKENS_MAX,
 };
-use async_graphql::parser::{
-    parse_query,
-    types::{ExecutableDocument, Selection, SelectionSet},
+use async_graphql::{
+    Pos, Positioned,
+    parser::{
+        parse_query,
+        types::{ExecutableDocument, FragmentSpread, Selection, SelectionSet},
+    },
 };
 use std::collections::HashMap;
 
@@ -21,15 +24,25 @@ pub struct Refused {
     pub code: &'static str,
     /// What was refused, and by which rule.
     pub message: String,
+    /// Where in the document, if it is about a place in it.
+    pub place: Option<Pos>,
 }
 
 impl Refused {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), place: None }
+    }
+
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Self { code: code::BAD_REQUEST, message: message.into() }
+        Self::new(code::BAD_REQUEST, message)
     }
 
     fn limit(message: impl Into<String>) -> Self {
-        Self { code: code::LIMIT_EXCEEDED, message: message.into() }
+        Self::new(code::LIMIT_EXCEEDED, message)
+    }
+
+    fn at(self, place: Pos) -> Self {
+        Self { place: Some(place), ..self }
     }
 }
 
@@ -40,11 +53,13 @@ impl Refused {
 pub(super) fn read(text: &str) -> Result<ExecutableDocument, Refused> {
     lexical(text.as_bytes())?;
     let document = parse_query(text).map_err(|error| {
-        let message = match error.positions().next() {
-            Some(place) => format!("The document does not parse at line {}, column {}.", place.line, place.column),
-            None => "The document does not parse.".to_owned(),
-        };
-        Refused { code: "GRAPHQL_PARSE_FAILED", message }
+        let refused = |message| Refused::new("GRAPHQL_PARSE_FAILED", message);
+        match error.positions().next() {
+            Some(at) => {
+                refused(format!("The document does not parse at line {}, column {}.", at.line, at.column)).at(at)
+            }
+            None => refused("The document does not parse.".to_owned()),
+        }
     })?;
     let mut counting = Counting { document: &document, known: HashMap::new() };
     for (_, operation) in document.operations.iter() {
@@ -59,9 +74,10 @@ pub(super) fn read(text: &str) -> Result<ExecutableDocument, Refused> {
             (counts.roots, DOCUMENT_ROOT_FIELDS_MAX, "asks more than", "fields of the schema's root"),
         ];
         if let Some((_, most, does, of_what)) = limits.into_iter().find(|(count, most, ..)| count > most) {
-            return Err(Refused::limit(format!(
+            let message = format!(
                 "The document {does} {most} {of_what} once its fragments are expanded. Ask in several requests."
-            )));
+            );
+            return Err(Refused::limit(message).at(operation.pos));
         }
     }
     Ok(document)
@@ -186,7 +202,7 @@ impl<'a> Counting<'a> {
             let mut added = match &selection.node {
                 Selection::Field(field) => self.of(&field.node.selection_set.node)?.below(field.node.alias.is_some()),
                 Selection::InlineFragment(inline) => self.of(&inline.node.selection_set.node)?,
-                Selection::FragmentSpread(spread) => self.of_fragment(&spread.node.fragment_name.node)?,
+                Selection::FragmentSpread(spread) => self.of_fragment(spread)?,
             };
             added.directives = added.directives.saturating_add(selection.node.directives().len());
             counts = counts.beside(added);
@@ -194,12 +210,13 @@ impl<'a> Counting<'a> {
         Ok(counts)
     }
 
-    fn of_fragment(&mut self, name: &'a str) -> Result<Counts, Refused> {
+    fn of_fragment(&mut self, spread: &'a Positioned<FragmentSpread>) -> Result<Counts, Refused> {
+        let name: &str = &spread.node.fragment_name.node;
         match self.known.get(name) {
             Some(Some(counts)) => return Ok(*counts),
             Some(None) => {
                 let message = format!("The fragment {name} spreads itself.");
-                return Err(Refused { code: code::GRAPHQL_VALIDATION_FAILED, message });
+                return Err(Refused::new(code::GRAPHQL_VALIDATION_FAILED, message).at(spread.pos));
             }
             None => {}
         }

@@ -332,17 +332,17 @@ pub(super) fn read_digest(text: &str) -> Option<Digest> {
 
 /// In the words and under the code that clients of automatic persisted queries wait for: they send the text then.
 fn persisted_query_not_found() -> Refused {
-    Refused { code: "PERSISTED_QUERY_NOT_FOUND", message: "PersistedQueryNotFound".to_owned() }
+    Refused::new("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
 }
 
 fn not_found() -> Refused {
     let message = "There is no trusted document with this id. Ids are sha256: and 64 hexadecimal digits; the server's \
                    operator names the documents when he starts it.";
-    Refused { code: code::NOT_FOUND, message: message.to_owned() }
+    Refused::new(code::NOT_FOUND, message)
 }
 
 fn not_trusted() -> Refused {
     let message = "This server executes only the documents that its operator trusts. Send the documentId of one of them, \
                    or have yours taken in.";
-    Refused { code: code::FORBIDDEN, message: message.to_owned() }
+    Refused::new(code::FORBIDDEN, message)
 }

@@ -76,8 +76,14 @@ pub fn is_refused(outcome: &Response) -> bool {
 }
 
 impl Told {
+    /// What was refused before it was an operation, by a code and its errors in JSON.
+    pub fn refusal(code: &str, errors: String) -> Self {
+        let json = format!(r#"{{"errors":{errors}}}"#);
+        Self { json, refused: Some(errors), cursor: None, code: Some(code.to_owned()) }
+    }
+
     /// An answer in JSON.
-    pub(super) fn new(outcome: &Response) -> Self {
+    pub fn of(outcome: &Response) -> Self {
         let json = serde_json::to_string(outcome).unwrap_or_else(|error| {
             tracing::error!(%error, "an answer did not serialize");
             let message = "The answer could not be written.";
@@ -160,7 +166,7 @@ pub(super) async fn subscribe(
 }
 
 fn once(outcome: Response) -> BoxStream<'static, Arc<Told>> {
-    let told = Arc::new(Told::new(&coded(outcome)));
+    let told = Arc::new(Told::of(&coded(outcome)));
     stream::once(std::future::ready(told)).boxed()
 }
 
@@ -198,6 +204,6 @@ impl Subscriber {
         };
         let request = self.operation.request().data(asker).data(Delivery(item));
         let response = self.api.engine.run(request).await;
-        Arc::new(Told::new(&coded(response.unwrap_or_else(not_one_field))))
+        Arc::new(Told::of(&coded(response.unwrap_or_else(not_one_field))))
     }
 }

@@ -39,7 +39,7 @@ use crate::{
 };
 use async_graphql::{
     MergedObject, Response, SDLExportOptions, Schema,
-    futures_util::stream::{self, BoxStream, StreamExt},
+    futures_util::stream::{BoxStream, StreamExt},
     parser::types::OperationType,
 };
 use std::{net::IpAddr, sync::Arc};
@@ -327,7 +327,7 @@ impl ApiConnection {
             _ => {
                 let answers = self.api.engine.execute_stream(admitted, asker);
                 let told = move |answer| {
-                    let told = Told::new(&metered.said_in(worded(answer, stranger)));
+                    let told = Told::of(&metered.said_in(worded(answer, stranger)));
                     watched.told(&told);
                     Arc::new(told)
                 };
@@ -349,21 +349,6 @@ impl ApiConnection {
     /// As it.
     pub fn admit(&self, asked: Asked) -> Result<Admitted, Refused> {
         self.api.admit(asked)
-    }
-
-    /// The answers of an operation, those of its refusal included.
-    pub fn answers(&self, admitted: Admitted) -> BoxStream<'static, Arc<Told>> {
-        let this = self.clone();
-        // What it takes to begin is gone once it has begun.
-        let begun = Box::pin(async move {
-            match this.begin(&admitted).await {
-                Begun::Stream { answers, .. } => answers,
-                Begun::Refused(answered) => {
-                    stream::once(std::future::ready(Arc::new(Told::new(&answered.response)))).boxed()
-                }
-            }
-        });
-        stream::once(begun).flatten().boxed()
     }
 
     /// Counts what was refused before it was an operation; where the budget for that is spent, answers so.

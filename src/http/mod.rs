@@ -7,9 +7,9 @@ mod export;
 mod fault;
 mod forwarded;
 mod headers;
-
 mod listener;
 mod metrics;
+mod operation;
 mod origin;
 mod overload;
 mod password_page;

@@ -6,7 +6,6 @@ use super::fault::Fault;
 use crate::limits::{
     BODIES_BYTES_MAX, BODY_BYTES_FREE, REQUEST_WAITING_MILLISECONDS_MAX, REQUESTS_RUNNING_MAX, REQUESTS_WAITING_MAX,
 };
-use axum::http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -102,6 +101,5 @@ impl Room {
 }
 
 fn overloaded() -> Fault {
-    let message = "The server has as much to do as it takes on. Ask again in a moment; nothing was done.";
-    Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
+    Fault::unavailable("The server has as much to do as it takes on. Ask again in a moment; nothing was done.")
 }

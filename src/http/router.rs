@@ -38,10 +38,7 @@ pub(super) fn router(server: Server, proxies: Arc<[Network]>) -> Router {
         .route("/readyz", get(ready))
         .with_state(server)
         // The last layer is the first to see a request.
-        .layer(CatchPanicLayer::custom(|_| {
-            let message = "The server failed on this request.";
-            Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).answer(transport::JSON)
-        }))
+        .layer(CatchPanicLayer::custom(|_| Fault::broken_down().answer(transport::JSON)))
         .layer(from_fn_with_state(metrics, metrics::counted));
     headers::secured(router, is_private)
         .layer(from_fn_with_state(proxies, forwarded::caller))
@@ -53,10 +50,9 @@ pub(super) fn router(server: Server, proxies: Arc<[Network]>) -> Router {
 
 /// Every path while the store is being opened.
 pub(super) fn not_ready(is_private: bool) -> Router {
-    let router = Router::new().route("/healthz", get(async || "ok\n")).fallback(async || {
-        let message = "The server is starting and not ready yet.";
-        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(transport::JSON)
-    });
+    let router = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async || Fault::unavailable("The server is starting and not ready yet.").answer(transport::JSON));
     headers::secured(router, is_private)
 }
 

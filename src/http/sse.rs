@@ -5,7 +5,7 @@
 use super::{
     Server,
     fault::Fault,
-    rate_limit,
+    operation, rate_limit,
     transport::{self, JSON, counted, mutation_by_get, request_id},
 };
 use crate::{
@@ -73,16 +73,18 @@ pub(super) async fn stream(
         Err(Failed::Refused(refusal)) => {
             return Fault::new(StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED", refusal.sentence()).answer(JSON);
         }
-        Err(Failed::Denied(_) | Failed::Fault(_)) => {
+        Err(Failed::Denied(_)) => {
             let message = "The credential is not valid any more.";
             return Fault::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message).answer(JSON);
         }
+        Err(Failed::Fault(_)) => return Fault::unavailable("Who you are cannot be looked up now.").answer(JSON),
     };
     let admitted = admitted.watched(server.watch(request_id(headers).to_owned(), "sse"));
     let opened = server.options.metrics.opened("sse");
-    let (answers, left) = match api.begin(&admitted).await {
-        Begun::Stream { answers, left } => (answers, left),
-        Begun::Refused(answered) => return transport::answer(*answered, JSON),
+    let (answers, left) = match operation::begin(&server.turns, &api, &admitted).await {
+        Ok(Begun::Stream { answers, left }) => (answers, left),
+        Ok(Begun::Refused(answered)) => return transport::answer(*answered, JSON),
+        Err(fault) => return fault.answer(JSON),
     };
     let (mut stopping, open) = (server.stopping.clone(), server.open.clone());
     let stopped = async move {

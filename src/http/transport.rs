@@ -6,9 +6,9 @@ use super::Server;
 use super::auth::credential;
 use super::fault::Fault;
 use super::forwarded::REQUEST_ID;
-use super::{overload::Room, rate_limit, sse};
+use super::{operation, overload::Room, rate_limit, sse};
 use crate::graphql::{Answered, Asked, is_refused};
-use crate::limits::{REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
+use crate::limits::REQUEST_BYTES_MAX;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response as Outcome, ServerError, Value};
 use axum::body::Body;
@@ -20,7 +20,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use tokio::time::timeout;
 
 /// What a client gets that names no media type, or accepts any.
 pub(super) const JSON: &str = "application/json";
@@ -33,13 +33,12 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let media_type = match media_type(&headers) {
-        Ok(media_type) => media_type,
-        Err(fault) => return fault.answer(JSON),
-    };
     // What the body takes is held until the answer is there.
     let mut room = server.turns.room();
-    let request = read(&headers, body, &mut room).await;
+    let (media_type, request) = match media_type(&headers) {
+        Ok(media_type) => (media_type, read(&headers, body, &mut room).await),
+        Err(fault) => (JSON, Err(fault)),
+    };
     respond(&server, Method::POST, media_type, (&headers, peer), request).await
 }
 
@@ -61,13 +60,10 @@ pub(super) async fn get(
     headers: &HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
-    let media_type = match media_type(headers) {
-        Ok(media_type) => media_type,
-        Err(fault) => return fault.answer(JSON),
+    let (media_type, request) = match media_type(headers) {
+        Ok(media_type) => (media_type, asked_by(parameters)),
+        Err(fault) => (JSON, Err(fault)),
     };
-    let request = parameters
-        .map_err(|_| Fault::bad_request("The query string is not one of a GraphQL request."))
-        .and_then(|Query(parameters)| from_parameters(parameters));
     respond(server, Method::GET, media_type, (headers, peer), request).await
 }
 
@@ -83,9 +79,11 @@ async fn respond(
             sse::answer(server, method, (credential(headers), peer), headers, request).await
         }
         Ok(request) => execute(server, method, media_type, (headers, peer), request).await,
-        // A stream's refusals are JSON.
-        Err(fault) if media_type == sse::EVENT_STREAM => fault.answer(JSON),
-        Err(fault) => fault.answer(media_type),
+        Err(fault) => {
+            // A stream's refusals are JSON.
+            let media_type = if media_type == sse::EVENT_STREAM { JSON } else { media_type };
+            counted(server, (credential(headers), peer), media_type, fault.answer(media_type)).await
+        }
     }
 }
 
@@ -94,7 +92,10 @@ pub(super) fn request_id(headers: &HeaderMap) -> &str {
     headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
-fn from_parameters(parameters: Parameters) -> Result<Asked, Fault> {
+fn asked_by(parameters: Result<Query<Parameters>, QueryRejection>) -> Result<Asked, Fault> {
+    let Ok(Query(parameters)) = parameters else {
+        return Err(Fault::bad_request("The query string is not one of a GraphQL request."));
+    };
     let Parameters { query, document_id, operation_name, .. } = parameters;
     let mut asked = Asked { query, document_id, operation_name, ..Asked::default() };
     if let Some(variables) = parameters.variables.filter(|text| !text.is_empty()) {
@@ -118,8 +119,7 @@ async fn read(headers: &HeaderMap, body: Body, room: &mut Room) -> Result<Asked,
     if announced.is_some_and(|bytes| bytes > REQUEST_BYTES_MAX as u64) {
         return Err(too_large());
     }
-    let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    let body = tokio::time::timeout(limit, arrived(body, room))
+    let body = timeout(operation::LIMIT, arrived(body, room))
         .await
         .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time."))??;
     serde_json::from_slice(&body).map_err(|error| {
@@ -226,13 +226,9 @@ async fn execute(
         Err(fault) => return fault.answer(media_type),
     };
     let admitted = admitted.watched(server.watch(request_id(headers).to_owned(), "http"));
-    let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
-    match tokio::time::timeout(limit, server.api.request(who.0, Some(peer.ip()), admitted)).await {
+    match timeout(operation::LIMIT, server.api.request(who.0, Some(peer.ip()), admitted)).await {
         Ok(answered) => answer(answered, media_type),
-        Err(_) => {
-            let message = "The operation took too long; whether it took effect is not known.";
-            Fault::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer(media_type)
-        }
+        Err(_) => Fault::too_long().answer(media_type),
     }
 }
 

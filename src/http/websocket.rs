@@ -6,7 +6,7 @@
 use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::request_id;
-use super::{Server, metrics::Opened, origin};
+use super::{Server, metrics::Opened, operation, origin};
 use crate::app::Failed;
 use crate::graphql::{ApiConnection, Asked, Told};
 use crate::limits::{
@@ -176,7 +176,8 @@ impl Connection {
         let api = api.map_err(|failed| match failed {
             // Clients come again after this code; on one of the protocol's own they would give up.
             Failed::Refused(_) => End::Close(1013, "QUOTA_EXCEEDED: your organisation has as many open as it may"),
-            Failed::Denied(_) | Failed::Fault(_) => End::Close(4403, "Forbidden"),
+            Failed::Denied(_) => End::Close(4403, "Forbidden"),
+            Failed::Fault(_) => End::Close(1013, "UNAVAILABLE: who you are cannot be looked up now"),
         })?;
         Box::pin(self.send(ACKNOWLEDGED.to_owned())).await?;
 
@@ -254,18 +255,19 @@ impl Connection {
                 self.server.options.metrics.refused(fault.code);
                 // It costs what looking at it costs, like everything that is asked.
                 let payload = match api.refused().await {
-                    Some(overdrawn) => json!(overdrawn.errors),
-                    None => json!([fault.error()]),
+                    Some(overdrawn) => json!(overdrawn.errors).to_string(),
+                    None => fault.errors(),
                 };
-                return self.send(said("error", &id, Some(&payload.to_string()))).await;
+                return self.send(said("error", &id, Some(&payload))).await;
             }
         };
         self.begun = self.begun.saturating_add(1);
         let request_id = format!("{}/{}", self.request_id, self.begun);
         let admitted = admitted.watched(self.server.watch(request_id, "websocket"));
+        let steps = operation::answers(Arc::clone(&self.server.turns), api.clone(), admitted);
         // Most clients have one for each socket.
         self.running.reserve_exact(1);
-        self.running.push(Running { id: id.into(), steps: api.answers(admitted) });
+        self.running.push(Running { id: id.into(), steps });
         Ok(())
     }
 

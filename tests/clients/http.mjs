@@ -33,7 +33,7 @@ async function refusals(url, authorization) {
       body: typeof body === "string" ? body : JSON.stringify(body),
     });
     const { data, errors } = await answer.json();
-    return { status: answer.status, code: errors?.[0]?.extensions?.code, data, headers: answer.headers };
+    return { status: answer.status, code: errors?.[0]?.extensions?.code, data, errors, headers: answer.headers };
   };
   const refused = async (what, status, code, ...request) => {
     const answer = await send(...request);
@@ -56,6 +56,10 @@ async function refusals(url, authorization) {
   await refused("fragments in a circle", 400, "GRAPHQL_VALIDATION_FAILED", {
     query: "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }",
   });
+  const at = async (document) => (await send({ query: document })).errors[0].locations;
+  same("where a document does not parse", await at("{ a\n  b(: }"), [{ line: 2, column: 5 }]);
+  same("where fragments close a circle", await at("{ ...a }\nfragment a on Query { ...a }"), [{ line: 2, column: 23 }]);
+  same("which operation asks too much", await at(`{ ${"__typename ".repeat(101)} }`), [{ line: 1, column: 1 }]);
   await refused("a subscription", 400, "BAD_REQUEST", { query: "subscription { __typename }" });
 
   const typeFor = async (wanted, document = query) => {

@@ -1,7 +1,7 @@
 //! What panics under the server costs one answer; what panics in the writer ends writing, and nothing else.
 //! The clock does it, as any part of the machine could.
 
-use super::{client::Caller, machine::Mood, world::World};
+use super::{client::Caller, machine::Mood, quota::open, world::World};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
@@ -73,6 +73,34 @@ async fn a_panic_costs_one_operation_of_a_socket() {
     );
     is_told(&said[1].to_string());
     assert_eq!((&said[2]["type"], &said[2]["id"]), (&json!("next"), &json!("2")), "{said:?}");
+    drop(socket);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_while_it_is_looked_up_who_asks_costs_one_operation() {
+    let world = World::new().await;
+    let ann = world.ann();
+    let mut socket = open(&ann).await.unwrap();
+    for (id, mood) in [("1", Mood::Calm), ("2", Mood::BreaksRequests), ("3", Mood::Calm)] {
+        world.clock.is_now(mood);
+        let query = "{ viewer { user { id } } }";
+        let message = json!({ "type": "subscribe", "id": id, "payload": { "query": query } });
+        socket.send(Message::text(message.to_string())).await.unwrap();
+        let told: Value = loop {
+            let message = socket.next().await.unwrap().unwrap();
+            assert!(!message.is_close(), "the socket ended: {message:?}");
+            let text = message.to_text().unwrap();
+            if text.contains("payload") {
+                break serde_json::from_str(text).unwrap();
+            }
+        };
+        if mood == Mood::Calm {
+            assert!(told["payload"]["data"]["viewer"]["user"]["id"].is_string(), "{told}");
+        } else {
+            assert_eq!(told["payload"][0]["extensions"]["code"], "INTERNAL", "{told}");
+        }
+    }
     drop(socket);
     world.end().await;
 }

@@ -150,6 +150,30 @@ async fn what_is_refused_is_paid_for_and_what_is_too_large_takes_all() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_of_graphql_is_paid_for_too() {
+    let world = world(Budgets { principal: 60, ..Budgets::NONE }).await;
+    let ann = world.ann();
+    let refused = async |kind: &str, accept: &str, body: String| {
+        let request = ann.http.post(format!("http://{}/graphql", ann.address)).header("content-type", kind);
+        let request = request.header("accept", accept).bearer_auth(ann.credential.as_deref().unwrap()).body(body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.headers()["ratelimit"].to_str().unwrap().to_owned())
+    };
+    let left = |points: u64, seconds: u64| format!(r#""principal";r={points};t={seconds}"#);
+    let json = "application/json";
+    assert_eq!(refused("text/plain", json, String::new()).await, (415, left(50, 10)));
+    assert_eq!(refused(json, "text/html", String::new()).await, (406, left(40, 20)));
+    assert_eq!(refused(json, json, "x".repeat(300_000)).await, (413, left(30, 30)));
+    assert_eq!(refused(json, "text/event-stream", "[]".to_owned()).await, (400, left(20, 40)));
+    let by_get = ann.http.get(format!("http://{}/graphql?variables=x", ann.address));
+    let by_get = by_get.bearer_auth(ann.credential.as_deref().unwrap()).send().await.unwrap();
+    assert_eq!((by_get.status().as_u16(), by_get.headers()["ratelimit"].to_str().unwrap()), (400, &*left(10, 50)));
+    assert_eq!(refused(json, json, "{".to_owned()).await, (400, left(0, 60)));
+    assert_eq!(refused("text/plain", json, String::new()).await.0, 429);
+    world.end().await;
+}
+
 /// Asks on a socket that is open; answers what comes of it: the type of the message and its payload.
 async fn on(socket: &mut Socket, id: &str, query: &str) -> (String, Value) {
     let message = json!({ "type": "subscribe", "id": id, "payload": { "query": query } });

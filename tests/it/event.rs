@@ -21,10 +21,10 @@ use countersign::{
         template::{ItemType, TemplateStatus},
         text::{FieldKey, Name, Text},
     },
-    graphql::{self, Api, Asked, Told},
+    graphql::{self, Admitted, Api, ApiConnection, Asked, Begun, Told},
     store::Store,
 };
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, future::ready, stream::once};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -48,6 +48,17 @@ const FEEDBACK: &str = "subscription($after: EventCursor) { feedbackRequests(aft
     cursor node { signOff { id } item { name } step groups requestedBy { name } } } }";
 const REVIEWS: &str = "subscription($after: EventCursor) { reviewRequests(after: $after) {
     cursor node { kind signOff { id status } groups } } }";
+
+/// What an operation tells.
+fn told(socket: ApiConnection, admitted: Admitted) -> Heard {
+    let begun = async move {
+        match socket.begin(&admitted).await {
+            Begun::Stream { answers, .. } => answers,
+            Begun::Refused(answered) => once(ready(Arc::new(Told::of(&answered.response)))).boxed(),
+        }
+    };
+    once(begun).flatten().boxed()
+}
 
 fn asked(query: &str, variables: Value) -> Asked {
     Asked { query: Some(query.to_owned()), variables: Variables::from_json(variables), ..Asked::default() }
@@ -124,7 +135,7 @@ impl Hall {
 
     async fn listens(&self, who: &str, query: &str, variables: Value) -> Heard {
         let socket = self.api.connection(Some(self.credential(who)), None).await.unwrap();
-        let mut heard = socket.answers(self.api.admit(asked(query, variables)).unwrap());
+        let mut heard = told(socket, self.api.admit(asked(query, variables)).unwrap());
         // Polled once, as a socket does, so that "from now on" means from here.
         assert!(poll(&mut heard).await.is_none(), "nothing has happened yet");
         heard
@@ -132,7 +143,7 @@ impl Hall {
 
     async fn replays(&self, who: &str, query: &str, variables: Value) -> Heard {
         let socket = self.api.connection(Some(self.credential(who)), None).await.unwrap();
-        socket.answers(self.api.admit(asked(query, variables)).unwrap())
+        told(socket, self.api.admit(asked(query, variables)).unwrap())
     }
 
     /// Everything that somebody may read, page by page, with each cursor.

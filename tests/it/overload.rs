@@ -1,7 +1,13 @@
 //! More than the server takes on at a time: who is over it hears so at once, with when to come again.
 //! The clock holds the writer, so that requests stay under way for as long as a test wants.
 
-use super::{client::Caller, listener::Raw, machine::Mood, world::World};
+use super::{
+    client::Caller,
+    listener::Raw,
+    machine::Mood,
+    way::{Said, WAYS, Way},
+    world::World,
+};
 use countersign::{domain::tenant::Quota, http::Load, limits::SOCKETS_OF_PRINCIPAL_MAX};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -59,6 +65,50 @@ async fn who_is_over_the_bound_hears_it_and_the_rest_is_done() {
         held.await.unwrap().done();
     }
     assert_eq!(asked(&ann, 0).await, (200, false));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_and_streams_wait_for_their_turns_too_and_who_only_listens_keeps_none() {
+    let world = loaded(Load { running_max: 1, waiting_max: 0, ..Load::default() }).await;
+    let (ann, template) = (world.ann(), world.template("GOVERNED_PROJECT").await);
+    let viewer = "{ viewer { __typename } }";
+    let first = ann.ask("{ events(first: 1) { edges { cursor } } }", json!({})).await.text("/events/edges/0/cursor");
+    let after_first = format!(r#"subscription {{ events(after: "{first}") {{ cursor }} }}"#);
+    let mut heard = vec![];
+    for way in [Way::Socket, Way::Stream, Way::Socket, Way::Stream] {
+        let mut listening = ann.send(way, &after_first, json!({})).await;
+        let Some(Said::Answer(second)) = listening.next(PATIENCE).await else { panic!("{way:?} says nothing") };
+        assert!(second["data"]["events"]["cursor"].is_string(), "{way:?}: {second}");
+        heard.push(listening);
+    }
+    for way in WAYS {
+        ann.ask_by(way, viewer, json!({})).await.done();
+    }
+    world.clock.is_now(Mood::HoldsWriter);
+    let holding = world.ann();
+    let held = tokio::spawn(async move { holding.create_project(&template, "Held").await });
+    let full = async {
+        while asked(&world.ann(), 0).await != (503, true) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, full).await.expect("a request that is under way");
+    for way in WAYS {
+        for query in [viewer, "subscription { events { __typename } }"] {
+            if way != Way::Http || query == viewer {
+                let refused = ann.ask_by(way, query, json!({})).await;
+                refused.refused("UNAVAILABLE");
+                assert_eq!(refused.body.get("data"), None, "{way:?}: {query}");
+            }
+        }
+    }
+    world.clock.is_now(Mood::Calm);
+    held.await.unwrap().done();
+    for way in WAYS {
+        ann.ask_by(way, viewer, json!({})).await.done();
+    }
+    drop(heard);
     world.end().await;
 }
 
