@@ -255,6 +255,11 @@ pub const OPERATION_COST_MAX: u64 = 100_000;
 
 /// How long a client may take to read or answer before its request or socket is given up, in seconds.
 pub const REQUEST_SECONDS_MAX: u64 = 30;
+/// How much of a body that was refused is read on, in bytes: four times what is taken, so that whoever sends a little too
+/// much sees why, and whoever sends without end does not keep the server busy.
+pub const REFUSED_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
+/// How long that is read on, in seconds.
+pub const REFUSED_SECONDS_MAX: u64 = 5;
 
 /// How many connections are open at most. An idle one takes some ten kilobytes; a burst of that many still fits a
 /// small machine.

@@ -8,10 +8,10 @@ use super::fault::Fault;
 use super::forwarded::REQUEST_ID;
 use super::{operation, overload::Room, rate_limit, sse};
 use crate::graphql::{Answered, Asked, is_refused};
-use crate::limits::REQUEST_BYTES_MAX;
+use crate::limits::{REFUSED_BYTES_MAX, REFUSED_SECONDS_MAX, REQUEST_BYTES_MAX};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response as Outcome, ServerError, Value};
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -20,6 +20,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// What a client gets that names no media type, or accepts any.
@@ -34,11 +35,14 @@ pub(super) async fn post(
     body: Body,
 ) -> Response {
     // What the body takes is held until the answer is there.
-    let mut room = server.turns.room();
+    let (mut room, mut body) = (server.turns.room(), body.into_data_stream());
     let (media_type, request) = match media_type(&headers) {
-        Ok(media_type) => (media_type, read(&headers, body, &mut room).await),
+        Ok(media_type) => (media_type, read(&headers, &mut body, &mut room).await),
         Err(fault) => (JSON, Err(fault)),
     };
+    if request.is_err() {
+        discard(&mut body).await;
+    }
     respond(&server, Method::POST, media_type, (&headers, peer), request).await
 }
 
@@ -109,7 +113,7 @@ fn asked_by(parameters: Result<Query<Parameters>, QueryRejection>) -> Result<Ask
     Ok(asked)
 }
 
-async fn read(headers: &HeaderMap, body: Body, room: &mut Room) -> Result<Asked, Fault> {
+async fn read(headers: &HeaderMap, body: &mut BodyDataStream, room: &mut Room) -> Result<Asked, Fault> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "Send the request as application/json, in UTF-8.";
@@ -131,9 +135,9 @@ async fn read(headers: &HeaderMap, body: Body, room: &mut Room) -> Result<Asked,
 }
 
 /// Reads a body no further than its limit and the room for bodies allow.
-async fn arrived(body: Body, room: &mut Room) -> Result<Vec<u8>, Fault> {
-    let (mut pieces, mut bytes) = (body.into_data_stream(), vec![]);
-    while let Some(piece) = pieces.next().await {
+async fn arrived(body: &mut BodyDataStream, room: &mut Room) -> Result<Vec<u8>, Fault> {
+    let mut bytes = vec![];
+    while let Some(piece) = body.next().await {
         let piece = piece.map_err(|_| Fault::bad_request("The body broke off."))?;
         if bytes.len().saturating_add(piece.len()) > REQUEST_BYTES_MAX {
             return Err(too_large());
@@ -142,6 +146,22 @@ async fn arrived(body: Body, room: &mut Room) -> Result<Vec<u8>, Fault> {
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
+}
+
+/// Reads on for a while what was refused, and forgets it: whoever still sends when he is answered and let go may never
+/// see the answer.
+async fn discard(body: &mut BodyDataStream) {
+    let mut bytes = 0_usize;
+    let read = async {
+        while let Some(Ok(piece)) = body.next().await {
+            bytes = bytes.saturating_add(piece.len());
+            if bytes > REFUSED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Whoever takes longer is answered all the same.
+    let _ = timeout(Duration::from_secs(REFUSED_SECONDS_MAX), read).await;
 }
 
 fn too_large() -> Fault {

@@ -157,6 +157,20 @@ async fn bodies_that_do_not_end_take_no_more_memory_than_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_sends_too_much_sees_why_once_he_has_sent_it() {
+    let world = World::new().await;
+    let stranger = world.stranger();
+    for (kind, bytes, status) in [("application/json", 1_000_000, 413), ("text/plain", 200_000, 415)] {
+        for _ in 0..20 {
+            let request = stranger.http.post(format!("http://{}/graphql", stranger.address));
+            let sent = request.header("content-type", kind).body("x".repeat(bytes)).send().await;
+            assert_eq!(sent.expect("an answer").status(), status);
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_person_does_not_listen_on_every_connection() {
     let mut world = World::new().await;
     let (api, ann, bea) = (world.api(), world.ann().credential.unwrap(), world.bea().credential.unwrap());
