@@ -3,7 +3,7 @@
 
 use super::command::text;
 use serde_json::Value;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 use tokio::process::Command;
 
 /// What a command answers in a directory with these variables: exit code, standard output, standard error.
@@ -195,4 +195,34 @@ async fn every_setting_is_documented_as_it_is() {
         vec![format!("`{}`", word(setting, "name")), default, word(setting, "description").to_owned()]
     });
     assert_eq!(documented("| setting | default | |"), expected.collect::<Vec<_>>());
+}
+
+/// The example of docs/operations.md in this language.
+fn example(language: &str) -> &'static str {
+    let (_, found) = include_str!("../../docs/operations.md").split_once(&format!("```{language}\n")).unwrap();
+    found.split_once("```").unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_file_and_the_documented_container_are_understood_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    std::fs::write(directory.join("countersign.toml"), example("toml")).unwrap();
+    let said = |settings: &[Value]| {
+        let said = settings.iter().filter(|setting| setting["origin"] != "the default");
+        said.map(|setting| (word(setting, "name").to_owned(), setting["value"].clone())).collect::<Vec<_>>()
+    };
+    let of_file = said(&settings(directory, &[], &[]).await);
+    let lines = example("toml").lines().map(|line| line.split_once(" = ").unwrap().0);
+    assert_eq!(of_file.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>(), lines.collect());
+    std::fs::remove_file(directory.join("countersign.toml")).unwrap();
+
+    let line = example("dockerfile").lines().find_map(|line| line.strip_prefix("ENV ")).unwrap();
+    let variables: Vec<_> = line.split(' ').map(|variable| variable.split_once('=').unwrap()).collect();
+    let of_container = said(&settings(directory, &variables, &[]).await);
+    assert_eq!(of_container.len(), variables.len());
+    for (name, value) in variables {
+        let name = name.strip_prefix("COUNTERSIGN_").unwrap().to_lowercase();
+        assert!(of_container.contains(&(name, value.into())), "{value}: {of_container:?}");
+    }
 }
