@@ -145,6 +145,8 @@ async fn everything_wrong_is_told_at_once_with_its_place_and_the_nearest_name() 
             "countersign.toml:1:16: allow_origin must be a list, each a string here",
         ),
         ("listen = \"\"\n", "countersign.toml:1:10: listen is \"\": it must not be empty"),
+        ("allow_origin = [\"ftp://a.example\"]\n", "it must be http:// or https:// and a host"),
+        ("allow_origin = [\"https://b@a.example\"]\n", "it must be http:// or https:// and a host"),
     ] {
         std::fs::write(directory.join("countersign.toml"), file).unwrap();
         let (code, _, complained) = told(directory, &[], &["config", "show"]).await;

@@ -117,3 +117,42 @@ async fn at_the_default_level_only_what_is_slow_is_told() {
     // A caller whom no proxy is trusted to speak for is where his connection comes from.
     assert_eq!(told["address"], "127.0.0.1");
 }
+
+/// What proxies wrote, each text a header of its own, and who asks by that.
+const FORWARDED: [(&[&str], &str); 10] = [
+    (&[], "127.0.0.1"),
+    (&["203.0.113.9"], "203.0.113.9"),
+    (&["192.0.2.7", "203.0.113.9, 198.51.100.4"], "203.0.113.9"),
+    // Whoever hides behind a name of the proxy's own is the proxy.
+    (&["203.0.113.9, unknown"], "127.0.0.1"),
+    (&["203.0.113.9, unknown, 198.51.100.4"], "198.51.100.4"),
+    (&["203.0.113.9:4711"], "203.0.113.9"),
+    (&["::ffff:203.0.113.9"], "203.0.113.9"),
+    (&["2001:db8::7"], "2001:db8::7"),
+    (&["[2001:db8::7]"], "2001:db8::7"),
+    (&["[2001:db8::7]:4711"], "2001:db8::7"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_is_the_nearest_address_that_no_trusted_proxy_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let flags = ["--log", "info", "--log-format", "json", "--trusted-proxy", "127.0.0.1,198.51.100.0/24"];
+    let logs = Stdio::from(File::create(&log).unwrap());
+    let mut demo = Demo::start_with(&directory.path().join("data"), &flags, logs).await;
+    let (http, url) = (demo.caller("ann").http, format!("{}/graphql", demo.url("url")));
+    let send = |id: &str| http.post(&url).json(&json!({ "query": "{ __typename }" })).header("x-request-id", id);
+    for (row, (forwarded, caller)) in FORWARDED.iter().enumerate() {
+        let id = format!("row:{row}");
+        let request = forwarded.iter().fold(send(&id), |request, text| request.header("x-forwarded-for", *text));
+        assert_eq!(request.send().await.unwrap().headers()["x-request-id"], id.as_str());
+        let told = line(&log, |line| line["request_id"] == id.as_str()).await;
+        assert_eq!(told["address"], *caller, "{forwarded:?}");
+    }
+    // What does not belong into a log is replaced.
+    for id in ["", "two words", "a\"quote", "{}"] {
+        let answer = send(id).send().await.unwrap();
+        assert_eq!(answer.headers()["x-request-id"].len(), 36, "{id:?}");
+    }
+    demo.stop().await;
+}

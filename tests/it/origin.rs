@@ -1,7 +1,7 @@
 //! What browsers are told: which pages may ask and read, and what every answer says of itself.
 
 use super::demo::Demo;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode, header::HeaderValue};
 use serde_json::json;
 use std::process::Stdio;
 use tokio_tungstenite::tungstenite::{Error, client::IntoClientRequest};
@@ -23,7 +23,7 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 async fn socket_from(demo: &Demo, origin: &str) -> u16 {
     let mut request = format!("{}/graphql", demo.url("url").replace("http", "ws")).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
-    request.headers_mut().insert("origin", origin.parse().unwrap());
+    request.headers_mut().insert("origin", HeaderValue::from_bytes(origin.as_bytes()).unwrap());
     match tokio_tungstenite::connect_async(request).await {
         Ok((_, response)) => response.status().as_u16(),
         Err(Error::Http(response)) => response.status().as_u16(),
@@ -41,16 +41,29 @@ async fn only_named_origins_may_ask_read_and_open_sockets() {
     for origin in [OURS, "http://localhost:3000"] {
         let asked = ask(&demo, Method::OPTIONS, "/graphql", &[&preflight[..], &[("origin", origin)]].concat()).await;
         assert_eq!((asked.status(), header(&asked, "access-control-allow-origin")), (StatusCode::OK, origin));
-        assert!(header(&asked, "access-control-allow-headers").contains("authorization"));
+        for (name, said) in [
+            ("access-control-allow-methods", "GET,POST"),
+            ("access-control-allow-headers", "authorization,content-type,last-event-id,x-request-id"),
+            ("access-control-max-age", "600"),
+        ] {
+            assert_eq!(header(&asked, name), said);
+        }
         let answer = ask(&demo, Method::POST, "/graphql", &[("origin", origin)]).await;
         assert_eq!(header(&answer, "access-control-allow-origin"), origin);
-        assert!(header(&answer, "access-control-expose-headers").contains("retry-after"));
+        let shown = "retry-after,ratelimit,ratelimit-policy,x-request-id";
+        assert_eq!(header(&answer, "access-control-expose-headers"), shown);
         // A cache must not hand one origin's answer to another.
         assert!(header(&answer, "vary").contains("origin"), "{:?}", answer.headers());
         assert_eq!(header(&answer, "access-control-allow-credentials"), "");
         assert_eq!(socket_from(&demo, origin).await, 101);
     }
-    for origin in ["https://evil.example", "https://app.example.org.evil.example", "http://app.example.org", "null"] {
+    let own = demo.url("url");
+    assert_eq!(socket_from(&demo, &own).await, 101);
+    // Nor is one that only begins as the server's own does, or cannot be read.
+    let (port, name) = (format!("{own}0"), format!("{own}.evil.example"));
+    assert_eq!(socket_from(&demo, "https://\u{e4}pp.example.org").await, 403);
+    let named = ["https://evil.example", "https://app.example.org.evil.example", "http://app.example.org", "null"];
+    for origin in named.into_iter().chain([port.as_str(), name.as_str()]) {
         let asked = ask(&demo, Method::OPTIONS, "/graphql", &[&preflight[..], &[("origin", origin)]].concat()).await;
         let answer = ask(&demo, Method::POST, "/graphql", &[("origin", origin)]).await;
         for response in [asked, answer] {
