@@ -64,7 +64,7 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
 }
 
 /// The place of an address: whoever has one IPv6 address has the 2⁶⁴ around it.
-pub(super) fn place(address: IpAddr) -> IpAddr {
+pub fn place(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),

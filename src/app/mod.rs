@@ -36,6 +36,7 @@ mod token;
 pub use crate::store::{Committed, Failed, Fault};
 pub use arrival::{NotNew, tenant_listed};
 pub use authorization::{Authorized, ShownOnType, authorizations};
+pub use bucket::place;
 pub use budget::{BUDGET_SECONDS, Budget, Budgets, Left, Overdrawn, Purse};
 pub use event::{
     EventFilter, EventPage, EventsAsked, EventsError, Kinds, Listener, LogPosition, Recorded, Seat, StreamItem,

@@ -6,6 +6,7 @@ mod patient;
 
 use self::patient::{Frugal, Patience, Patient, Phase};
 use super::{forwarded::Network, tls::Tls};
+use crate::app::place;
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, CONNECTION_BUFFER_BYTES_MAX, CONNECTIONS_MAX, CONNECTIONS_OF_ADDRESS_DIVISOR,
     CONNECTIONS_TURNED_AWAY_MAX, HEAD_BYTES_MAX, HEAD_SECONDS_MAX, KEEP_ALIVE_SECONDS, REQUEST_SECONDS_MAX,
@@ -26,7 +27,7 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -89,7 +90,7 @@ impl Place {
     /// A place for this address; none when it, or everyone, has as many as may be. A proxy's callers are many.
     fn take(places: &Arc<Mutex<Places>>, address: IpAddr, door: &Door) -> Option<Self> {
         let (bounds, is_proxy) = (&door.bounds, door.proxies.iter().any(|network| network.holds(address)));
-        let address = one_network(address);
+        let address = place(address);
         let mut taken = places.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= bounds.connections_max {
             return None;
@@ -114,14 +115,6 @@ impl Drop for Place {
         } else {
             taken.of_address.insert(self.address, left);
         }
-    }
-}
-
-/// An IPv6 subscriber has a whole network of addresses.
-fn one_network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

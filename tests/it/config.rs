@@ -145,6 +145,7 @@ async fn everything_wrong_is_told_at_once_with_its_place_and_the_nearest_name() 
             "countersign.toml:1:16: allow_origin must be a list, each a string here",
         ),
         ("listen = \"\"\n", "countersign.toml:1:10: listen is \"\": it must not be empty"),
+        ("connections = 0x10\n", "countersign.toml:1:15: connections must be a whole number here"),
         ("allow_origin = [\"ftp://a.example\"]\n", "it must be http:// or https:// and a host"),
         ("allow_origin = [\"https://b@a.example\"]\n", "it must be http:// or https:// and a host"),
     ] {

@@ -33,7 +33,12 @@ fn table() -> Vec<(&'static str, Value)> {
         ("query($n: Int = 7) { governedItems(first: $n) { nodes { id name } } }", json!({})),
         ("{ governedItems(first: 4) { totalCount { count } } }", json!({})),
         ("{ governedItems(first: 4) { ...P } } fragment P on GovernedItemConnection { nodes { id } }", json!({})),
+        (
+            "{ a: governedItems(first: 4) { ...P } b: governedItems(first: 8) { ...P } } fragment P on GovernedItemConnection { nodes { id } }",
+            json!({}),
+        ),
         ("{ governedItems(first: 10) { nodes { steps { key signOff { id } } } } }", json!({})),
+        ("{ node(id: \"a\") { ... on GovernedItem { steps { key signOff { id } } } } }", json!({})),
         ("{ governedItems(first: 10) { nodes { timeline(first: 10) { nodes { kind } } } } }", json!({})),
         ("{ governedItems(first: 100) { nodes { timeline(first: 100) { nodes { kind actor { id } } } } } }", json!({})),
         ("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({ "ids": ["a", "b", "c"] })),

@@ -99,6 +99,11 @@ async fn a_document_is_asked_by_its_digest_once_it_was_asked_whole() {
     let got = got.bearer_auth(ann.credential.as_deref().unwrap()).send().await.unwrap();
     assert_eq!(got.json::<Value>().await.unwrap(), answered.1);
     assert_eq!(code(&said(&world.stranger(), &by_digest(text)).await), "UNAUTHENTICATED");
+    for (version, hash) in [(2, digest(text)), (1, digest(text) + "00"), (1, "x".repeat(64))] {
+        let extension = json!({ "version": version, "sha256Hash": hash });
+        let refused = said(&ann, &json!({ "extensions": { "persistedQuery": extension } })).await;
+        assert_eq!(code(&refused), "BAD_REQUEST", "{extension}");
+    }
     // The digest of another document is not taken for this one's, and nothing that is not valid is kept.
     whole["query"] = json!("{ viewer { user { id } } }");
     assert_eq!(code(&said(&ann, &whole).await), "BAD_REQUEST");
@@ -172,6 +177,7 @@ async fn a_document_that_costs_too_much_to_look_at_is_refused_by_the_limit_that_
     let world = World::new().await;
     let ann = world.ann();
     let deep = |levels: usize| format!("{{ viewer {}name{} }}", "{ user ".repeat(levels), " }".repeat(levels));
+    let nested = |levels: usize| format!("{{ a(x: {}{}) }}", "[".repeat(levels), "]".repeat(levels));
     let aliased = |count: usize| (0..count).map(|n| format!("a{n}: name ")).collect::<String>();
     let many = [
         (deep(40), "selects fields of fields more than 30 levels deep"),
@@ -181,6 +187,23 @@ async fn a_document_that_costs_too_much_to_look_at_is_refused_by_the_limit_that_
             format!("{{ viewer {{ user {{ {} }} }} }}", "name @skip(if: false) ".repeat(201)),
             "has more than 200 directives",
         ),
+        (
+            format!("query {} {{ viewer {{ user {{ id }} }} }}", "@skip(if: false) ".repeat(201)),
+            "has more than 200 directives",
+        ),
+        (format!("{{ {} }}", "x ".repeat(1_999)), "has more than 2000 tokens"),
+        (nested(63), "nests more than 64 levels deep"),
+        // A text that does not end hides nothing behind its line.
+        (format!("{{ a(x: \"\n{}", "[".repeat(65)), "nests more than 64 levels deep"),
+        (
+            format!(
+                "{{ viewer {{ user {{ {} {} }} }} }} fragment A on User {{ {} }}",
+                "...A ".repeat(49),
+                "name @skip(if: false) ".repeat(100),
+                "name ".repeat(100)
+            ),
+            "selects more than 5000 fields",
+        ),
     ];
     for (document, why) in many {
         let refused = said(&ann, &json!({ "query": document })).await;
@@ -189,6 +212,26 @@ async fn a_document_that_costs_too_much_to_look_at_is_refused_by_the_limit_that_
         assert!(message.contains(why), "{message}");
     }
     let within = format!("{{ viewer {{ user {{ {} }} }} }}", aliased(300));
+    // Nor are brackets counted that stand in a comment or a text.
+    let brackets = "[".repeat(100);
+    for text in [format!("\"\\\"{brackets}\""), format!("\"\"\"\\\"\"\"{brackets}\"\"\"")] {
+        let quoted = format!("# {brackets}\n{{ governedItems(filter: {{ text: {text} }}) {{ nodes {{ id }} }} }}");
+        assert_eq!(code(&said(&ann, &json!({ "query": quoted })).await), "none", "{quoted}");
+    }
+    assert_eq!(code(&said(&ann, &json!({ "query": nested(62) })).await), "GRAPHQL_VALIDATION_FAILED");
     assert_eq!(code(&said(&ann, &json!({ "query": within })).await), "none");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_documents_has_its_limit() {
+    let world = World::new().await;
+    let ann = world.ann();
+    for number in 0..6 {
+        let document = format!("{{ __typename }} # {number}{}", "x".repeat(100_000));
+        assert_eq!(code(&said(&ann, &json!({ "query": document })).await), "none");
+    }
+    // Of half a million bytes.
+    assert!(world.documents_kept() <= 5, "{} documents are kept", world.documents_kept());
     world.end().await;
 }

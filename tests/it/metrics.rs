@@ -3,7 +3,11 @@
 
 use super::{config::documented, demo::Demo};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 /// Every figure by its name and labels, and every metric's name by its type.
 struct Scraped {
@@ -15,6 +19,9 @@ struct Scraped {
 async fn scrape(demo: &Demo) -> Scraped {
     let answer = reqwest::get(demo.url("metrics")).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    for (name, said) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
+        assert_eq!(answer.headers()[name], said);
+    }
     let text = answer.text().await.unwrap();
     assert!(text.ends_with("# EOF\n"), "{text}");
     let samples = text.lines().filter(|line| !line.starts_with('#'));
@@ -46,6 +53,7 @@ async fn reaches(demo: &Demo, name: &str, expected: f64) {
 async fn what_happens_is_counted_and_nobody_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let flags = ["--metrics-listen", "127.0.0.1:0"];
+    let begun = Instant::now();
     let mut demo = Demo::start_with(&directory.path().join("data"), &flags, Stdio::null()).await;
     let (ann, eve) = (demo.caller("ann"), demo.caller("eve"));
     let before = scrape(&demo).await;
@@ -59,6 +67,7 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     eve.create_project(&template, "A project of Eve").await.refused("FORBIDDEN");
     ann.ask("{ fieldOfTheCaller }", json!({})).await.refused("GRAPHQL_VALIDATION_FAILED");
     ann.ask("{ ", json!({})).await.refused("GRAPHQL_PARSE_FAILED");
+    drop(ann.subscribe("{ ", json!({})).await);
     let mut subscription = ann.subscribe("subscription { events { cursor node { kind } } }", json!({})).await;
     reaches(&demo, "countersign_subscriptions_open", 1.0).await;
     ann.create_project(&template, "Another").await.done();
@@ -81,8 +90,14 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     assert_eq!(operations("mutation", "createGovernedProject", "FORBIDDEN"), 1.0);
     assert_eq!(operations("query", "none", "GRAPHQL_VALIDATION_FAILED"), 1.0);
     assert_eq!(operations("subscription", "events", "OK"), 1.0);
-    assert_eq!(after.of("countersign_refused_total{code=\"GRAPHQL_PARSE_FAILED\"}"), 1.0);
+    assert_eq!(after.of("countersign_refused_total{code=\"GRAPHQL_PARSE_FAILED\"}"), 2.0);
     assert_eq!(after.of("countersign_operation_duration_seconds_count{kind=\"mutation\"}"), 3.0);
+    // One after the other, they took less than all of this.
+    let seconds = begun.elapsed().as_secs_f64();
+    for name in ["operation_duration_seconds_sum{kind=\"mutation\"}", "journal_append_seconds_total"] {
+        let took = after.of(&format!("countersign_{name}"));
+        assert!(took > 0.0 && took <= seconds, "{name}: {took} s of {seconds} s");
+    }
     let grown = |name: &str| after.of(name) - before.of(name);
     assert_eq!(grown("countersign_commits_total"), 2.0);
     assert!(grown("countersign_journal_groups_total") >= 2.0 && grown("countersign_journal_position") >= 2.0);
@@ -92,9 +107,10 @@ async fn what_happens_is_counted_and_nobody_is_named() {
         assert!(!after.text.contains(word), "{word} is in\n{}", after.text);
     }
 
-    // Only the listener for it has it.
+    // Only the listener for it has it; a path of the caller's is no label.
     let public = reqwest::get(format!("{}/metrics", demo.url("url"))).await.unwrap();
     assert_eq!(public.status(), 404);
+    reaches(&demo, "countersign_http_requests_total{path=\"other\",status=\"404\"}", 1.0).await;
 
     let (backup, keys) = (directory.path().join("backup"), directory.path().join("keys"));
     let (code, said) = super::command::back_up(&directory.path().join("data"), &backup, &keys).await;

@@ -56,6 +56,20 @@ async fn who_is_over_the_bound_hears_it_and_the_rest_is_done() {
     let ann = world.ann();
     let answers = futures_util::future::join_all((0..20).map(|_| asked(&ann, 0))).await;
     assert!(answers.iter().all(|answer| *answer == (503, true)), "{answers:?}");
+    // Whoever finds somebody waiting is answered before him.
+    let overtaken = async {
+        loop {
+            let (waiting, ann) = (world.ann(), world.ann());
+            let waiting = tokio::spawn(async move { asked(&waiting, 0).await });
+            sleep(Duration::from_millis(200)).await;
+            let answer = asked(&ann, 0).await;
+            if !waiting.is_finished() {
+                assert_eq!((answer, waiting.await.unwrap()), ((503, true), (503, true)));
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, overtaken).await.expect("somebody who waits while another is sent away");
     for path in ["/healthz", "/readyz"] {
         let there = ann.http.get(format!("http://{}{path}", ann.address)).send().await.unwrap();
         assert_eq!(there.status(), 200, "{path}");
@@ -145,7 +159,7 @@ async fn bodies_that_do_not_end_take_no_more_memory_than_allowed() {
     };
     let unfinished = timeout(PATIENCE, taken).await.expect("a body that takes all the room");
     // What most clients send is heard all the same.
-    assert_eq!(asked(&ann, 0).await, (200, false));
+    assert_eq!(asked(&ann, 8_000).await, (200, false));
     drop(unfinished);
     let given_back = async {
         while asked(&ann, 50_000).await != (200, false) {

@@ -8,6 +8,11 @@ const PAGE: &str = "query Q($n: Int!) { governedItems(first: $n) { nodes { name 
 const CHOICE: &str = "query Q($ids: [ID!]!) { nodes(ids: $ids) { id } }";
 const KINDS: &str = "query Q($filter: GovernedItemFilter) { governedItems(filter: $filter) { nodes { name } } }";
 const GROUP: &str = "mutation Q($input: CreateGroupInput!) { createGroup(input: $input) { userErrors { code } } }";
+const FIELDS: &str = "mutation Q($fields: [FieldInput!]) {
+    createGovernedProject(input: { templateId: \"a\", name: \"N\", fields: $fields }) { userErrors { code } } }";
+const VALUE: &str = "mutation Q($value: FieldValueInput!) { createGovernedProject(
+    input: { templateId: \"a\", name: \"N\", fields: [{ key: \"k\", value: $value }] }) { userErrors { code } } }";
+const ONE_OF: &str = "The variable $value does not fit: value must have exactly one field, and that not null.";
 
 /// Documents with variables, and what is wrong with them.
 fn misfits() -> Vec<(&'static str, Value, &'static str)> {
@@ -27,12 +32,26 @@ fn misfits() -> Vec<(&'static str, Value, &'static str)> {
             json!({ "filter": { "colour": "red" } }),
             "The variable $filter does not fit: filter has no field colour: it is a GovernedItemFilter.",
         ),
+        (CHOICE, json!({ "ids": [7.5] }), "The variable $ids does not fit: ids.0 must be a ID!, and is a number."),
+        (
+            CHOICE,
+            json!({ "ids": [true] }),
+            "The variable $ids does not fit: ids.0 must be a ID!, and is true or false.",
+        ),
+        (
+            GROUP,
+            json!({ "input": { "name": 7 } }),
+            "The variable $input does not fit: input.name must be a String!, and is a number.",
+        ),
+        (VALUE, json!({ "value": { "text": "a", "integer": 1 } }), ONE_OF),
+        (VALUE, json!({ "value": { "text": null } }), ONE_OF),
+        (VALUE, json!({ "value": {} }), ONE_OF),
         (GROUP, json!({ "input": {} }), "The variable $input does not fit: input lacks name, which must be a String!."),
     ]
 }
 
 /// Documents whose variables stand where their types do not belong.
-const MISPLACED: [(&str, &str); 5] = [
+const MISPLACED: [(&str, &str); 8] = [
     (
         "query Q($n: String) { governedItems(first: $n) { nodes { name } } }",
         "The variable $n is a String and stands where a Int belongs. Declare it as $n: Int",
@@ -53,6 +72,20 @@ const MISPLACED: [(&str, &str); 5] = [
         "query Q($with: Boolean) { viewer { user { name @include(if: $with) } } }",
         "The variable $with is a Boolean and stands where a Boolean! belongs. Declare it as $with: Boolean!",
     ),
+    // A default that is null fills nothing.
+    (
+        "query Q($with: Boolean = null) { viewer { user { name @include(if: $with) } } }",
+        "The variable $with is a Boolean and stands where a Boolean! belongs. Declare it as $with: Boolean!",
+    ),
+    (
+        "query Q($id: ID) { nodes(ids: [\"a\", $id]) { id } }",
+        "The variable $id is a ID and stands where a ID! belongs. Declare it as $id: ID!",
+    ),
+    // What is chosen of several is never null.
+    (
+        "mutation Q($text: String) { createGovernedProject(input: { templateId: \"a\", name: \"N\", fields: [{ key: \"k\", value: { text: $text } }] }) { userErrors { code } } }",
+        "The variable $text is a String and stands where a String! belongs. Declare it as $text: String!",
+    ),
 ];
 
 /// What the specification allows.
@@ -66,6 +99,7 @@ fn fitting() -> Vec<(&'static str, Value)> {
         (KINDS, json!({ "filter": { "signOffStatus": "APPROVED" } })),
         // A default fills a place that must not be empty.
         ("query Q($with: Boolean = true) { viewer { user { name @include(if: $with) } } }", json!({})),
+        (FIELDS, json!({})),
     ]
 }
 
@@ -89,6 +123,12 @@ async fn a_variable_stands_where_its_type_belongs_and_holds_a_value_of_it() {
         assert_eq!(code(&refused), "GRAPHQL_VALIDATION_FAILED");
         assert_eq!(refused.1["errors"][0]["locations"][0]["line"], 1, "{refused:?}");
         assert_eq!(refused.1.get("data"), None, "{refused:?}");
+    }
+    // Where a value is missing the rules pass over what stands around it: such a document is not taken for valid.
+    let unseen = "query Q($text: String) { governedItems(filter: { text: $text, archived: 7 }) { nodes { id } } }";
+    for (time, variables) in [json!({}), json!({}), json!({ "text": "a" })].iter().enumerate() {
+        let new = ask(&format!("{unseen} # {time}"), variables).await;
+        assert_eq!(ask(unseen, variables).await, new, "time {time}");
     }
     for (query, why) in MISPLACED {
         let given = json!({ "n": "7", "id": "a", "text": "a", "with": true });
