@@ -1,8 +1,16 @@
 //! What the real server logs: one line for each operation, whatever it came by, and never a secret.
 
-use super::demo::Demo;
+use super::{demo::Demo, world::World};
+use countersign::graphql::{Asked, Operation, Watch, Watcher};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
-use std::{fs::File, path::Path, process::Stdio, time::Duration};
+use std::{
+    fs::File,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 fn lines(log: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(log).unwrap();
@@ -58,6 +66,7 @@ async fn every_operation_is_one_line_with_a_request_id_and_no_secret() {
     ] {
         assert_eq!(told[field], expected, "{told}");
     }
+    assert_eq!((&told["answers"], &told["span"]["id"]), (&json!(1), &json!("my-id-1")), "{told}");
     assert!(told["principal"].as_str().unwrap().starts_with("User(") && told["tenant"].is_string(), "{told}");
     assert!(told["milliseconds"].as_f64().unwrap() > 0.0 && told["cost"].as_u64().unwrap() > 0, "{told}");
 
@@ -149,10 +158,53 @@ async fn who_asks_is_the_nearest_address_that_no_trusted_proxy_has() {
         let told = line(&log, |line| line["request_id"] == id.as_str()).await;
         assert_eq!(told["address"], *caller, "{forwarded:?}");
     }
+    for (id, query) in [("fields", "{ a: __typename b: __typename }"), ("fragment", "{ ... { __typename } }")] {
+        http.post(&url).json(&json!({ "query": query })).header("x-request-id", id).send().await.unwrap();
+        assert_eq!(line(&log, |line| line["request_id"] == id).await["field"], "several", "{query}");
+    }
+    // What stands behind the path of an address is nobody's to read.
+    let got = http.get(format!("{url}?query=%7B__typename%7D&variables=%7B%22a-secret%22:1%7D"));
+    got.header("x-request-id", "got").send().await.unwrap();
+    let told = line(&log, |line| line["request_id"] == "got").await;
+    assert_eq!((&told["span"]["path"], &told["span"]["id"]), (&json!("/graphql"), &json!("got")));
+    assert!(!std::fs::read_to_string(&log).unwrap().contains("a-secret"));
     // What does not belong into a log is replaced.
     for id in ["", "two words", "a\"quote", "{}"] {
         let answer = send(id).send().await.unwrap();
         assert_eq!(answer.headers()["x-request-id"].len(), 36, "{id:?}");
     }
     demo.stop().await;
+}
+
+/// Hears under which code operations end.
+#[derive(Default)]
+struct Ends(Mutex<Vec<String>>);
+
+impl Watcher for Ends {
+    fn began(&self, _: &Operation) {}
+    fn delivered(&self) {}
+    fn ended(&self, operation: &Operation, _: Duration) {
+        self.0.lock().unwrap().push(operation.code.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_whose_answer_nobody_waits_for_is_told_as_such() {
+    let world = World::new().await;
+    let (api, ends) = (world.api(), Arc::<Ends>::default());
+    let admitted = |query: &str| {
+        let watch = Watch { request_id: "one".to_owned(), transport: "http", watcher: ends.clone() };
+        let asked = Asked { query: Some(query.to_owned()), ..Asked::default() };
+        api.admit(asked).unwrap().watched(watch)
+    };
+    // Whoever signs in waits for his password to be hashed.
+    let sign_in =
+        "mutation { signIn(input: { organisation: \"acme\", email: \"a@acme.example\", password: \"wrong, wrong\" })
+        { accessToken } }";
+    assert!(api.request(None, None, admitted(sign_in)).now_or_never().is_none());
+    api.request(None, None, admitted("{ __typename }")).await;
+    api.request(None, None, admitted("{ viewer { user { id } } }")).await;
+    assert_eq!(*ends.0.lock().unwrap(), ["LEFT", "OK", "UNAUTHENTICATED"]);
+    drop(api);
+    world.end().await;
 }

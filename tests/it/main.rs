@@ -60,6 +60,7 @@ mod permission;
 mod permission_model;
 mod quota;
 mod released;
+mod requests;
 mod revocation;
 mod schema;
 mod session;

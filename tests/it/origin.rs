@@ -93,8 +93,38 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
         assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header(&answer, "referrer-policy"), "no-referrer", "{path}");
         assert_eq!(header(&answer, "cross-origin-resource-policy"), "same-origin", "{path}");
+        assert_eq!(header(&answer, "cross-origin-opener-policy"), "same-origin", "{path}");
+        assert!(["no-store", "no-cache"].contains(&header(&answer, "cache-control")), "{path}");
         assert!(header(&answer, "permissions-policy").contains("camera=()"), "{path}");
         assert_eq!(header(&answer, "access-control-allow-origin"), "", "{path}");
     }
+    demo.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_has_its_name_resolve_to_this_machine_reads_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start_with(&directory.path().join("data"), &[], Stdio::null()).await;
+    for (host, status) in [
+        ("localhost:4280", StatusCode::OK),
+        ("LOCALHOST", StatusCode::OK),
+        ("127.0.0.1:1", StatusCode::OK),
+        ("[::1]:4280", StatusCode::OK),
+        ("evil.example:4280", StatusCode::NOT_FOUND),
+        ("localhost.evil.example", StatusCode::NOT_FOUND),
+        ("192.0.2.7:4280", StatusCode::NOT_FOUND),
+    ] {
+        let session = ask(&demo, Method::GET, "/playground/session.json", &[("host", host)]).await;
+        assert_eq!(session.status(), status, "{host}");
+    }
+    // What a page may run is new each time, and where it may connect is a host.
+    let mut policies = vec![];
+    for host in ["a.example:4280", "a.example:4280", "a.example;script-src", "a.example script-src"] {
+        let page = ask(&demo, Method::GET, "/playground", &[("host", host)]).await;
+        policies.push(header(&page, "content-security-policy").to_owned());
+    }
+    assert!(policies[0].contains(" ws://a.example:4280 wss://a.example:4280;"), "{policies:?}");
+    assert_ne!(policies[0], policies[1]);
+    assert!(policies[2..].iter().all(|policy| !policy.contains("a.example")), "{policies:?}");
     demo.stop().await;
 }

@@ -2,6 +2,7 @@
 //! Never measures time: it counts, and compares sizes of one process.
 
 use super::{
+    client::Caller,
     demo::Demo,
     permission::lets_eve_read,
     situation::{Stage, situate},
@@ -87,6 +88,62 @@ async fn an_event_is_worded_once_for_all_who_sent_the_same() {
     let mut alone = world.ann().send(Way::Socket, &alone, json!({ "after": third, "named": true })).await;
     assert_eq!(node(&next(&mut alone).await), node(&heard[0]));
     drop((crowd, alone));
+    world.end().await;
+}
+
+/// What one organisation's timeline says of its newest events, the oldest first.
+async fn newest(caller: &Caller, after: u64) -> Vec<Value> {
+    let asked = "{ timeline(first: 20) { nodes { kind number name at action code } } }";
+    let mut events = caller.ask(asked, json!({})).await.at("/timeline/nodes").as_array().unwrap().clone();
+    events.retain(|event| event["number"].as_u64().unwrap() > after);
+    events.reverse();
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_those_of_one_organisation_one_event_and_one_document() {
+    let world = World::new().await;
+    let (ours, theirs) = (world.ann(), world.globex("ann"));
+    let template =
+        |caller: Caller| async move { caller.templates("GOVERNED_PROJECT").await.text("/templates/nodes/0/id") };
+    let templates = [template(ours.clone()).await, template(theirs.clone()).await];
+    // The same number is another event in another organisation.
+    while world.position("globex").await != world.position("acme").await {
+        let is_behind = world.position("globex").await < world.position("acme").await;
+        let (caller, template) = if is_behind { (&theirs, &templates[1]) } else { (&ours, &templates[0]) };
+        caller.create_project(template, "To be as far").await.done();
+    }
+    let others = FACTS.replace("at action", "code");
+    let mut crowd = vec![];
+    for _ in 0..2 {
+        for (caller, document, named) in
+            [(&ours, FACTS, true), (&ours, FACTS, false), (&ours, &others, true), (&theirs, FACTS, true)]
+        {
+            let mut fields = if document == FACTS { vec!["at", "action"] } else { vec!["code"] };
+            fields.extend(["kind", "number"].into_iter().chain(named.then_some("name")));
+            crowd.push((caller, fields, caller.send(Way::Stream, document, json!({ "named": named })).await));
+        }
+    }
+    let last = |events: Vec<Value>| events.last().and_then(|event| event["number"].as_u64()).unwrap();
+    let before = [last(newest(&ours, 0).await), last(newest(&theirs, 0).await)];
+    for (caller, template, name) in [(&ours, &templates[0], "Ours"), (&theirs, &templates[1], "Theirs")] {
+        let made = caller.create_project(template, "To be changed").await.at("/createGovernedProject/item");
+        let fields = json!([{ "key": "description", "value": { "text": name } }]);
+        let input =
+            json!({ "itemId": made["id"], "expectedRevision": made["revision"], "name": name, "fields": fields });
+        caller.update_item(input).await.done();
+    }
+    let told = [newest(&ours, before[0]).await, newest(&theirs, before[1]).await];
+    assert!(told[0].len() > 2, "two things done are more events: {told:?}");
+    for (caller, fields, sent) in &mut crowd {
+        for expected in &told[usize::from(caller.credential == theirs.credential)] {
+            let heard = next(sent).await;
+            let heard = node(&heard).as_object().unwrap();
+            assert_eq!(heard.keys().map(String::as_str).collect::<BTreeSet<_>>(), fields.iter().copied().collect());
+            assert!(heard.iter().all(|(field, value)| expected[field] == *value), "{heard:?} is not of {expected}");
+        }
+    }
+    drop(crowd);
     world.end().await;
 }
 
@@ -255,19 +312,27 @@ async fn the_field_of_a_subscription_may_stand_in_fragments() {
         assert_eq!(node(&next(sent).await)["name"], "Churn 2");
     }
     // Over server-sent events a client goes on behind what it heard last.
+    let mut later = vec![];
     let (behind, ann) = (crowd[0].0["data"]["events"]["cursor"].as_str().unwrap().to_owned(), world.ann());
     for document in ONE_FIELD {
         let fixed = document.replace("($after: EventCursor)", "").replace("$after: EventCursor, ", "");
         let fixed = fixed.replace("(after: $after)", "");
-        for query in [document, fixed.as_str()] {
+        let literal = fixed.replace("events {", &format!("events(after: {first}) {{"));
+        for query in [document, fixed.as_str(), literal.as_str()] {
             let request = ann.http.post(format!("http://{}/graphql", ann.address)).json(&json!({ "query": query }));
             let request = request.header("accept", "text/event-stream").header("last-event-id", &behind);
             let response = request.bearer_auth(ann.credential.as_ref().unwrap()).send().await.unwrap();
             let heard = next(&mut Sent::Stream(response, String::new())).await;
             assert_eq!(node(&heard)["name"], "Churn 2", "{query}");
         }
+        // Where he goes on is nobody else's beginning.
+        later.push(ann.send(Way::Stream, &fixed, json!({})).await);
     }
-    drop(crowd);
+    rename(&world, &project, "Churn 3").await;
+    for sent in &mut later {
+        assert_eq!(node(&next(sent).await)["name"], "Churn 3");
+    }
+    drop((crowd, later));
     world.end().await;
 }
 
