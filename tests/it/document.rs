@@ -198,7 +198,7 @@ async fn a_document_that_costs_too_much_to_look_at_is_refused_by_the_limit_that_
         (
             format!(
                 "{{ viewer {{ user {{ {} {} }} }} }} fragment A on User {{ {} }}",
-                "...A ".repeat(49),
+                "...A ".repeat(48),
                 "name @skip(if: false) ".repeat(100),
                 "name ".repeat(100)
             ),

@@ -13,7 +13,7 @@ fn post(caller: &Caller) -> RequestBuilder {
     caller.http.post(format!("http://{}/graphql", caller.address))
 }
 
-fn header<'a>(answer: &'a Response, name: header::HeaderName) -> &'a str {
+fn header(answer: &Response, name: header::HeaderName) -> &str {
     answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
