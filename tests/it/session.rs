@@ -513,7 +513,12 @@ async fn an_address_is_shown_to_its_owner_and_to_administrators() {
 async fn an_unknown_user_costs_as_much_work_as_a_wrong_password() {
     let office = Office::new().await;
     let mut took = [std::time::Duration::MAX; 3];
-    for _ in 0..4 {
+    // The least of several: what else the machine does makes no work less, and work that is left out is never made up for.
+    let is_alike = |took: &[_; 3]| *took.iter().max().unwrap() < *took.iter().min().unwrap() * 4;
+    for round in 0..50 {
+        if round >= 4 && is_alike(&took) {
+            break;
+        }
         for (n, (organisation, email)) in
             [("acme", "ada@example.org"), ("acme", "nobody@example.org"), ("nowhere", "ada@example.org")]
                 .iter()
@@ -524,8 +529,7 @@ async fn an_unknown_user_costs_as_much_work_as_a_wrong_password() {
             took[n] = took[n].min(begun.elapsed());
         }
     }
-    let (least, most) = (took.iter().min().unwrap(), took.iter().max().unwrap());
-    assert!(*most < *least * 4, "{took:?}");
+    assert!(is_alike(&took), "{took:?}");
 }
 
 #[tokio::test]
