@@ -175,7 +175,7 @@ async fn what_is_no_request_of_graphql_is_paid_for_too() {
 }
 
 /// Asks on a socket that is open; answers what comes of it: the type of the message and its payload.
-async fn on(socket: &mut Socket, id: &str, query: &str) -> (String, Value) {
+pub async fn on(socket: &mut Socket, id: &str, query: &str) -> (String, Value) {
     let message = json!({ "type": "subscribe", "id": id, "payload": { "query": query } });
     socket.send(Message::text(message.to_string())).await.unwrap();
     loop {
@@ -212,6 +212,16 @@ async fn a_socket_hears_it_and_stays_open_and_a_stream_is_not_begun() {
 
     world.clock.advance(18);
     assert_eq!(on(&mut socket, "5", VIEWER).await.0, "next");
+
+    world.clock.advance(60);
+    let request = ann.http.post(format!("http://{}/graphql", ann.address)).header("accept", "text/event-stream");
+    let request = request.bearer_auth(ann.credential.as_deref().unwrap());
+    let stream = request.json(&json!({ "query": "{ __typename }" })).send().await.unwrap();
+    assert_eq!(
+        (stream.status().as_u16(), &stream.headers()["ratelimit"]),
+        (200, &r#""principal";r=19;t=22"#.parse().unwrap())
+    );
+    drop(stream);
     world.end().await;
 }
 

@@ -1,7 +1,7 @@
 //! What the server tells a monitoring system: that it counts what happened, and names nobody.
 //! Waits for what happens a moment later, never for a time.
 
-use super::{config::documented, demo::Demo};
+use super::{config::documented, demo::Demo, way::Way};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 use tokio::time::Instant;
@@ -75,6 +75,11 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     drop(subscription);
     reaches(&demo, "countersign_connections_open{transport=\"websocket\"}", 0.0).await;
     reaches(&demo, "countersign_subscriptions_open", 0.0).await;
+    let stream = ann.send(Way::Stream, "subscription { reviewRequests { cursor } }", json!({})).await;
+    reaches(&demo, "countersign_connections_open{transport=\"sse\"}", 1.0).await;
+    reaches(&demo, "countersign_connections_open{transport=\"websocket\"}", 0.0).await;
+    drop(stream);
+    reaches(&demo, "countersign_connections_open{transport=\"sse\"}", 0.0).await;
     reaches(&demo, "countersign_index_lag_commits", 0.0).await;
 
     let after = scrape(&demo).await;

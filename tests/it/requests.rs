@@ -1,10 +1,13 @@
-//! GraphQL over HTTP: what is taken for a request, in which form it is answered, and what the answer says beside it.
+//! GraphQL over HTTP: what is taken for a request, in which form it is answered, and what the answer says beside it; and
+//! for whom a socket is.
 
 use super::{client::Caller, listener::Raw, world::World};
 use countersign::http::{Bounds, not_ready};
+use futures_util::{SinkExt, StreamExt};
 use reqwest::{RequestBuilder, Response, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 const JSON: &str = "application/json";
 const RESPONSE: &str = "application/graphql-response+json";
@@ -130,4 +133,41 @@ async fn a_server_that_starts_is_there_and_not_ready() {
     };
     let (_, done) = not_ready(listener, None, Bounds::default(), &[], work).await.unwrap();
     assert_eq!(done, "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_a_socket_is_for_is_said_by_its_first_message_or_by_its_request() {
+    let world = World::new().await;
+    let [ann, bea] = [world.ann(), world.bea()].map(|caller| format!("Bearer {}", caller.credential.unwrap()));
+    let [ann_id, bea_id] = [world.user("ann").await, world.user("bea").await];
+    let rows = [
+        (Some(&ann), None, Some(&ann_id)),
+        (None, Some(&bea), Some(&bea_id)),
+        (Some(&ann), Some(&bea), Some(&bea_id)),
+        (None, None, None),
+    ];
+    for (header, message, who) in rows {
+        let mut request = format!("ws://{}/graphql", world.stranger().address).into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        if let Some(header) = header {
+            request.headers_mut().insert("authorization", header.parse().unwrap());
+        }
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let mut say = async |message: Value| {
+            socket.send(Message::text(message.to_string())).await.unwrap();
+            loop {
+                if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                    return serde_json::from_str::<Value>(&text).unwrap();
+                }
+            }
+        };
+        assert_eq!(say(json!({ "type": "ping" })).await["type"], "pong");
+        let payload = message.map(|credential| json!({ "Authorization": credential }));
+        assert_eq!(say(json!({ "type": "connection_init", "payload": payload })).await["type"], "connection_ack");
+        let asked = json!({ "query": "{ viewer { user { id } } }" });
+        let said = say(json!({ "type": "subscribe", "id": "1", "payload": asked })).await;
+        let id = said["payload"]["data"]["viewer"]["user"]["id"].as_str();
+        assert_eq!(id, who.map(String::as_str), "{said}");
+    }
+    world.end().await;
 }

@@ -1,7 +1,7 @@
 //! What was taken away is gone at once: no request that begins after the answer is accepted, and sockets close.
 //! A thousand requests run against each mutation.
 
-use super::{client::Caller, world::World};
+use super::{budget::on, client::Caller, quota::open, world::World};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -122,10 +122,19 @@ async fn nothing_is_accepted_of_a_revoked_key() {
 async fn a_socket_outlives_its_access_token_and_not_its_session() {
     let world = World::new().await;
     let mut socket = world.ann().subscribe(LISTEN, json!({})).await;
+    let mut asking = open(&world.ann()).await.unwrap();
+    assert_eq!(on(&mut asking, "1", READ).await.0, "next");
     // The tokens of the fixtures are good for a day, their sessions for a month.
     world.clock.advance(2 * 24 * 60 * 60);
     assert_eq!(socket.closed(Duration::from_secs(2)).await, None);
     world.ann().ask(READ, json!({})).await.refused("UNAUTHENTICATED");
+    // Nothing new is begun with it on a socket, either.
+    let (kind, answer) = on(&mut asking, "2", READ).await;
+    assert_eq!(
+        (kind.as_str(), &answer["errors"][0]["extensions"]["code"]),
+        ("next", &json!("UNAUTHENTICATED")),
+        "{answer}"
+    );
     world.clock.advance(30 * 24 * 60 * 60);
     assert_eq!(socket.closed(Duration::from_secs(2)).await, Some(4403));
     world.end().await;
