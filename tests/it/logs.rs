@@ -1,6 +1,12 @@
 //! What the real server logs: one line for each operation, whatever it came by, and never a secret.
 
-use super::{demo::Demo, world::World};
+use super::{
+    budget::on,
+    demo::Demo,
+    quota::open,
+    way::{Said, Way},
+    world::World,
+};
 use countersign::graphql::{Asked, Operation, Watch, Watcher};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -207,4 +213,29 @@ async fn an_operation_whose_answer_nobody_waits_for_is_told_as_such() {
     assert_eq!(*ends.0.lock().unwrap(), ["LEFT", "OK", "UNAUTHENTICATED"]);
     drop(api);
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_of_a_socket_are_numbered_and_a_stop_waits_for_no_stream() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let logs = Stdio::from(File::create(&log).unwrap());
+    let flags = ["--log", "info", "--log-format", "json"];
+    let mut demo = Demo::start_with(&directory.path().join("data"), &flags, logs).await;
+    let ann = demo.caller("ann");
+    let mut socket = open(&ann).await.unwrap();
+    let mut ids = vec![];
+    for name in ["First", "Second"] {
+        on(&mut socket, name, &format!("query {name} {{ viewer {{ __typename }} }}")).await;
+        ids.push(line(&log, |line| line["name"] == name).await["request_id"].as_str().unwrap().to_owned());
+    }
+    let of_socket = ids[0].strip_suffix("/1").expect("the first of its socket");
+    assert_eq!(ids[1], format!("{of_socket}/2"));
+
+    let mut stream = ann.send(Way::Stream, "subscription { events { cursor } }", json!({})).await;
+    demo.stop().await;
+    assert!(matches!(stream.next(Duration::from_secs(60)).await, Some(Said::Complete)));
+    let told = std::fs::read_to_string(&log).unwrap();
+    assert!(!told.contains("still under way"), "{told}");
+    drop(socket);
 }
