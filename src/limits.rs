@@ -329,8 +329,8 @@ pub const SOCKET_INIT_SECONDS_MAX: u64 = 3;
 /// How often a socket is asked whether it is still there, in seconds.
 pub const SOCKET_PING_SECONDS: u64 = 12;
 
-/// How many bytes a socket reads at once, and holds for it: what most clients ever send is shorter.
-pub const SOCKET_READ_BYTES: usize = 256;
+/// How many bytes a socket reads at once; it holds room for them only while a message comes or goes.
+pub const SOCKET_READ_BYTES: usize = 1_024;
 
 /// How many bytes the kernel keeps of what is pushed to a client and he has not read; it doubles this for its own
 /// records. What comes after that waits in the log. An event seldom has more than one kilobyte.

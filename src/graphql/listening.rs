@@ -20,6 +20,7 @@ use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
+use tracing::Instrument;
 
 /// One thing that an operation tells: an answer as JSON.
 #[derive(Debug)]
@@ -203,7 +204,9 @@ impl Subscriber {
             Ok(StreamItem::Checkpoint(_)) | Err(_) => Asker::new(viewer, None),
         };
         let request = self.operation.request().data(asker).data(Delivery(item));
-        let response = self.api.engine.run(request).await;
+        let viewer = self.listener.viewer();
+        let span = tracing::error_span!("delivery", tenant = %viewer.tenant(), principal = ?viewer.principal());
+        let response = self.api.engine.run(request).instrument(span).await;
         Arc::new(Told::of(&coded(response.unwrap_or_else(not_one_field))))
     }
 }

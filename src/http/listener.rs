@@ -19,9 +19,10 @@ use axum::{
     http::{Request, Response},
 };
 use hyper::{
-    body::Incoming,
+    body::{Bytes, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
+    upgrade::Upgraded,
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use std::{
@@ -38,6 +39,7 @@ use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::{sleep, timeout},
 };
+use tokio_rustls::server::TlsStream;
 
 /// How many connections there may be, and how long each is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +129,7 @@ pub(super) struct Door {
     pub(super) proxies: Arc<[Network]>,
     /// True once no more connections are taken, and those that are there end after their answer.
     pub(super) stopping: watch::Receiver<bool>,
-    /// Held by each connection until it has ended.
+    /// Held by each connection until it has ended, or is another protocol's.
     pub(super) open: mpsc::Sender<()>,
 }
 
@@ -243,5 +245,39 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// A connection that is another protocol's now: nothing of HTTP is left of it, and nobody but that waits for it.
+pub(super) struct Taken {
+    pub(super) stream: Box<dyn Stream>,
+    _place: Place,
+}
+
+/// What bytes pass over, in both directions.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Takes a connection over that this listener has accepted, with what has come over it already.
+///
+/// # Errors
+/// The system's.
+pub(super) fn take(upgraded: Upgraded) -> io::Result<(Taken, Bytes)> {
+    match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
+        Ok(parts) => Taken::of(parts.io.into_inner(), parts.read_buf),
+        Err(upgraded) => match upgraded.downcast::<TokioIo<Patient<TlsStream<TcpStream>>>>() {
+            Ok(parts) => Taken::of(parts.io.into_inner(), parts.read_buf),
+            Err(_) => Err(io::ErrorKind::Unsupported.into()),
+        },
+    }
+}
+
+impl Taken {
+    fn of<S: Stream + Frugal + 'static>(connection: Patient<S>, early: Bytes) -> io::Result<(Self, Bytes)> {
+        let (stream, place) = connection.into_parts();
+        // Most protocols beside HTTP push.
+        stream.keep_little()?;
+        Ok((Self { stream: Box::new(stream), _place: place }, early))
     }
 }

@@ -15,6 +15,7 @@ use futures_util::{
 };
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::timeout;
+use tracing::{Instrument, Span};
 
 /// How long an operation may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(REQUEST_SECONDS_MAX);
@@ -34,22 +35,30 @@ pub(super) async fn begin(turns: &Turns, api: &ApiConnection, admitted: &Admitte
                 drop(turn);
                 answer.unwrap_or_else(|_| Some(Arc::new(Fault::too_long().told())))
             };
+            // It is executed by whoever waits for it.
+            let answer = answer.in_current_span();
             Begun::Stream { answers: once(answer).filter_map(ready).boxed(), left }
         }
         Begun::Stream { .. } | Begun::Refused(_) => begun,
     })
 }
 
-/// What an operation tells, why it was refused included.
-pub(super) fn answers(turns: Arc<Turns>, api: ApiConnection, admitted: Admitted) -> BoxStream<'static, Arc<Told>> {
+/// What an operation tells, why it was refused included. What is logged of it is logged in the span, which is gone
+/// once it has begun: most of the time most subscriptions have nothing to log.
+pub(super) fn answers(
+    turns: Arc<Turns>,
+    api: ApiConnection,
+    admitted: Admitted,
+    span: Span,
+) -> BoxStream<'static, Arc<Told>> {
     let told = |told| once(ready(Arc::new(told))).boxed();
     // What it takes to begin is gone once it has begun.
-    let begun = Box::pin(async move {
+    let begun = async move {
         match begin(&turns, &api, &admitted).await {
             Ok(Begun::Stream { answers, .. }) => answers,
             Ok(Begun::Refused(answered)) => told(Told::of(&answered.response)),
             Err(fault) => told(fault.told()),
         }
-    });
-    once(begun).flatten().boxed()
+    };
+    once(Box::pin(begun.instrument(span))).flatten().boxed()
 }

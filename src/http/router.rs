@@ -6,10 +6,8 @@ use super::{
 };
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -68,13 +66,12 @@ fn span(request: &Request) -> tracing::Span {
 async fn graphql_get(
     State(server): State<Server>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     parameters: Result<Query<transport::Parameters>, QueryRejection>,
+    mut request: Request,
 ) -> Response {
-    match upgrade {
-        Ok(upgrade) => websocket::upgrade(server, peer, &headers, upgrade),
-        Err(_) => transport::get(&server, peer, &headers, parameters).await,
+    match websocket::handshake(&mut request) {
+        Some(handshake) => websocket::upgrade(server, peer, request.headers(), handshake),
+        None => transport::get(&server, peer, request.headers(), parameters).await,
     }
 }
 

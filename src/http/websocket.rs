@@ -3,23 +3,25 @@
 //! message waits to be sent, and what happens meanwhile waits in the log. Most sockets are silent most of the time: what
 //! one holds while it is is counted in bytes. Never closes with 1002 or 1011, on which clients give up for good.
 
+mod frames;
+
+use self::frames::Frames;
 use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::request_id;
-use super::{Server, metrics::Opened, operation, origin};
+use super::{Server, listener::take, metrics::Opened, operation, origin};
 use crate::app::Failed;
 use crate::graphql::{ApiConnection, Asked, Told};
 use crate::limits::{
     REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
-    SOCKET_READ_BYTES,
 };
-use axum::body::Bytes;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use futures_util::future::ready;
 use futures_util::stream::BoxStream;
+use hyper::upgrade::OnUpgrade;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::convert::Infallible;
@@ -30,34 +32,48 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tracing::{Instrument, Span};
+use tungstenite::{Message, handshake::server::create_response_with_body, protocol::CloseFrame};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
+/// A request for a socket that keeps to the protocol: the answer to it, and the connection once that is sent.
+pub(super) struct Handshake {
+    answer: Response,
+    upgraded: OnUpgrade,
+}
+
+/// Reads the request as one for a socket (RFC 6455); none where it is another.
+pub(super) fn handshake(request: &mut Request) -> Option<Handshake> {
+    let answer = create_response_with_body(request, Body::empty).ok()?;
+    Some(Handshake { answer, upgraded: request.extensions_mut().remove()? })
+}
+
 /// Answers a request to upgrade `GET /graphql`.
-pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, handshake: Handshake) -> Response {
     if !origin::is_allowed(headers, &server.options.allowed_origins) {
         return (StatusCode::FORBIDDEN, "Pages of this origin may not open sockets here.").into_response();
     }
+    let Handshake { mut answer, upgraded } = handshake;
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|offered| offered.to_str().ok());
+    let is_spoken = offered.flat_map(|offered| offered.split(',')).any(|offered| offered.trim() == PROTOCOL);
+    if is_spoken {
+        answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    }
     let header_credential = credential(headers).map(str::to_owned);
-    // What is logged of a socket has the id of the request that opened it.
-    let span = Span::current();
     let (request_id, opened) = (request_id(headers).to_owned(), server.options.metrics.opened("websocket"));
-    upgrade
-        .protocols([PROTOCOL])
-        // A message over the allowed size is answered with 1009; one far over it ends the connection.
-        .max_message_size(REQUEST_BYTES_MAX.saturating_mul(2))
-        // What is read grows with a message that is larger; what is written is written at once.
-        .read_buffer_size(SOCKET_READ_BYTES)
-        .write_buffer_size(0)
-        .on_upgrade(move |socket| {
-            let connection = Connection { socket, peer, running: vec![], turn: 0, server, request_id, begun: 0 };
-            // Apart, it is moved about without being copied into every state of what holds it.
-            let connection = Box::new(connection);
-            // What it took to upgrade goes with the task that did it: most sockets are silent most of the time.
-            tokio::spawn(hold(connection, header_credential, opened).instrument(span));
-            ready(())
-        })
+    tokio::spawn(async move {
+        let (taken, early) = match upgraded.await.map(take) {
+            Ok(Ok(taken)) => taken,
+            Ok(Err(error)) => return tracing::debug!(%error, "a socket ended as it began"),
+            Err(error) => return tracing::debug!(%error, "a connection did not become a socket"),
+        };
+        let frames = Frames::new(taken, &early);
+        let connection = Connection { frames, is_spoken, peer, running: vec![], turn: 0, server, request_id, begun: 0 };
+        // Apart, it is moved about without being copied into every state of what holds it; and what it took to upgrade
+        // goes with the task that did it: most sockets are silent most of the time.
+        tokio::spawn(hold(Box::new(connection), header_credential, opened));
+    });
+    answer
 }
 
 /// Serves a socket until it ends.
@@ -116,14 +132,16 @@ struct Running {
 
 /// What wakes the loop.
 enum Wake {
-    Received(Option<Result<Message, axum::Error>>),
+    Received(Result<Message, tungstenite::Error>),
     Step(usize, Step),
     Ping,
     Ended,
 }
 
 struct Connection {
-    socket: WebSocket,
+    frames: Frames,
+    /// Whether the client asked for the protocol.
+    is_spoken: bool,
     peer: SocketAddr,
     server: Server,
     /// What the request for the socket is called in logs.
@@ -156,7 +174,7 @@ async fn next_step(running: &mut [Running], turn: &mut usize) -> (usize, Step) {
 impl Connection {
     /// Runs until the socket must end; always answers why.
     async fn run(&mut self, header_credential: Option<String>) -> End {
-        if self.socket.protocol().is_none() {
+        if !self.is_spoken {
             return End::Close(4406, "Ask for the subprotocol graphql-transport-ws");
         }
         match self.serve(header_credential).await {
@@ -188,7 +206,7 @@ impl Connection {
         let mut ended = Box::pin(api.ended());
         loop {
             let wake = tokio::select! {
-                message = self.socket.recv() => Wake::Received(message),
+                message = self.frames.next() => Wake::Received(message),
                 (at, step) = next_step(&mut self.running, &mut self.turn) => Wake::Step(at, step),
                 _ = ping.tick() => Wake::Ping,
                 () = &mut ended => Wake::Ended,
@@ -215,7 +233,7 @@ impl Connection {
     /// Waits for the first message that says who is there, and answers the credential in it.
     async fn introduced(&mut self) -> Result<Option<String>, End> {
         loop {
-            match understood(self.socket.recv().await)? {
+            match understood(self.frames.next().await)? {
                 Some(ClientMessage::ConnectionInit { payload }) => {
                     let value = payload.iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
                     return Ok(value.and_then(|(_, value)| bearer(value.as_str()?)).map(str::to_owned));
@@ -263,8 +281,9 @@ impl Connection {
         };
         self.begun = self.begun.saturating_add(1);
         let request_id = format!("{}/{}", self.request_id, self.begun);
+        let span = tracing::error_span!("request", id = request_id, path = "/graphql");
         let admitted = admitted.watched(self.server.watch(request_id, "websocket"));
-        let steps = operation::answers(Arc::clone(&self.server.turns), api.clone(), admitted);
+        let steps = operation::answers(Arc::clone(&self.server.turns), api.clone(), admitted, span);
         // Most clients have one for each socket.
         self.running.reserve_exact(1);
         self.running.push(Running { id: id.into(), steps });
@@ -303,7 +322,7 @@ impl Connection {
     }
 
     async fn write(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.server.options.bounds.write, self.socket.send(message)).await {
+        match timeout(self.server.options.bounds.write, self.frames.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(End::TooSlow),
@@ -323,12 +342,12 @@ impl Connection {
             }
         };
         self.running.clear();
-        let frame = CloseFrame { code, reason: reason.into() };
+        let frame = CloseFrame { code: code.into(), reason: reason.into() };
         let closing = async {
             // The client may have left meanwhile, which is what closing wants anyway.
-            let _ = self.socket.send(Message::Close(Some(frame))).await;
+            let _ = self.frames.send(Message::Close(Some(frame))).await;
             // Its own close frame is awaited, so that the reason is not lost to a reset.
-            while let Some(Ok(_)) = self.socket.recv().await {}
+            while self.frames.next().await.is_ok() {}
         };
         let stopped = async {
             // An error says that the sender is gone, which is also a stop.
@@ -343,15 +362,13 @@ impl Connection {
 }
 
 /// Reads a message of the protocol; `None` for one of the WebSocket layer itself.
-fn understood(received: Option<Result<Message, axum::Error>>) -> Result<Option<ClientMessage>, End> {
+fn understood(received: Result<Message, tungstenite::Error>) -> Result<Option<ClientMessage>, End> {
     match received {
-        None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-        Some(Ok(Message::Binary(_))) => Err(End::Close(4400, "Messages are text")),
-        Some(Ok(Message::Text(text))) if text.len() > REQUEST_BYTES_MAX => {
-            Err(End::Close(1009, "The message is too large"))
-        }
-        Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+        Err(_) | Ok(Message::Close(_)) => Err(End::Gone),
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(None),
+        Ok(Message::Binary(_)) => Err(End::Close(4400, "Messages are text")),
+        Ok(Message::Text(text)) if text.len() > REQUEST_BYTES_MAX => Err(End::Close(1009, "The message is too large")),
+        Ok(Message::Text(text)) => serde_json::from_str(&text)
             .map(Some)
             .map_err(|_| End::Close(4400, "The message is not one of graphql-transport-ws")),
     }

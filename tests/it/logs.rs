@@ -227,7 +227,10 @@ async fn operations_of_a_socket_are_numbered_and_a_stop_waits_for_no_stream() {
     let mut ids = vec![];
     for name in ["First", "Second"] {
         on(&mut socket, name, &format!("query {name} {{ viewer {{ __typename }} }}")).await;
-        ids.push(line(&log, |line| line["name"] == name).await["request_id"].as_str().unwrap().to_owned());
+        let told = line(&log, |line| line["name"] == name).await;
+        // Whatever else was logged of it would be found under the same id.
+        assert_eq!((&told["span"]["id"], &told["span"]["path"]), (&told["request_id"], &json!("/graphql")));
+        ids.push(told["request_id"].as_str().unwrap().to_owned());
     }
     let of_socket = ids[0].strip_suffix("/1").expect("the first of its socket");
     assert_eq!(ids[1], format!("{of_socket}/2"));

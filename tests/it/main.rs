@@ -33,6 +33,7 @@ mod field_matrix;
 mod fixture;
 mod formats;
 mod founding;
+mod frames;
 mod golden;
 mod governance;
 mod index;

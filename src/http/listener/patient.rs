@@ -1,13 +1,13 @@
 //! A connection that is not waited for without end: for the head of a request, for another request, for a client that
-//! does not read. While a request is answered its handler has the word, and whoever upgraded it after that. What is
-//! pushed to a client who does not read waits in the log, and hardly in the kernel.
+//! does not read. While a request is answered its handler has the word. What is pushed to a client who does not read
+//! waits in the log, and hardly in the kernel.
 //! Never counts bytes: who is slow but steady gets his answer.
 
 use super::Place;
 use crate::{http::sse::EVENT_STREAM, limits::PUSHED_BYTES_MAX};
 use axum::{
     body::Body,
-    http::{Response, StatusCode, header},
+    http::{Response, header},
 };
 use futures_util::task::AtomicWaker;
 use hyper::body::{Bytes, Frame, SizeHint};
@@ -40,14 +40,12 @@ pub(super) struct Patience {
 /// What a connection is doing, as its requests tell it.
 #[derive(Default)]
 pub(super) struct Phase {
-    /// How many requests are being answered; one that made the connection another protocol's is never done.
+    /// How many requests are being answered.
     busy: AtomicU32,
     /// How many requests were answered.
     answered: AtomicU32,
     /// Whoever reads the connection meanwhile: once the answer is done, his patience begins.
     reader: AtomicWaker,
-    /// Whether it is another protocol's now.
-    upgraded: AtomicBool,
     /// Whether things are pushed over it.
     pushes: AtomicBool,
 }
@@ -76,35 +74,30 @@ impl Frugal for TlsStream<TcpStream> {
 /// A request that is being answered, until it is dropped.
 pub(super) struct Busy {
     phase: Arc<Phase>,
-    for_ever: bool,
 }
 
 impl Phase {
     /// A request has begun.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::AcqRel);
-        Busy { phase: Arc::clone(self), for_ever: false }
+        Busy { phase: Arc::clone(self) }
     }
 }
 
 impl Busy {
     /// The response, which keeps the connection busy until its body was handed on.
-    pub(super) fn until_sent(mut self, response: Response<Body>) -> Response<Body> {
-        self.for_ever = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    pub(super) fn until_sent(self, response: Response<Body>) -> Response<Body> {
         let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == EVENT_STREAM);
-        self.phase.upgraded.store(self.for_ever, Ordering::Release);
-        self.phase.pushes.store(self.for_ever || is_stream, Ordering::Release);
+        self.phase.pushes.store(is_stream, Ordering::Release);
         response.map(|body| Body::new(Sending { body, _busy: self }))
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if !self.for_ever {
-            self.phase.answered.fetch_add(1, Ordering::AcqRel);
-            self.phase.busy.fetch_sub(1, Ordering::AcqRel);
-            self.phase.reader.wake();
-        }
+        self.phase.answered.fetch_add(1, Ordering::AcqRel);
+        self.phase.busy.fetch_sub(1, Ordering::AcqRel);
+        self.phase.reader.wake();
     }
 }
 
@@ -146,7 +139,7 @@ pub(super) struct Patient<S> {
     writing: Option<Pin<Box<Sleep>>>,
     /// Whether the kernel was asked to keep little.
     is_frugal: bool,
-    _place: Place,
+    place: Place,
 }
 
 impl<S> Patient<S> {
@@ -160,8 +153,13 @@ impl<S> Patient<S> {
             reading: None,
             writing: None,
             is_frugal: false,
-            _place: place,
+            place,
         }
+    }
+
+    /// The connection, and its place: from now on somebody else waits for it.
+    pub(super) fn into_parts(self) -> (S, Place) {
+        (self.stream, self.place)
     }
 
     /// Waits on for a request, unless it has been waited for long enough.
@@ -199,8 +197,7 @@ impl<S> Patient<S> {
 
     /// Passes on what writing came to, unless nothing could be written for too long.
     fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        // Another protocol says what its end is, and has to be able to say it.
-        if written.is_ready() || self.phase.upgraded.load(Ordering::Acquire) {
+        if written.is_ready() {
             self.writing = None;
             return written;
         }

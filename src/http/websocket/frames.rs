@@ -1,0 +1,183 @@
+//! WebSocket messages over a connection. What it takes to read and write them is there only while something passes:
+//! most sockets are silent most of the time.
+//! Never looks into a message, and never forgets a byte that has come.
+
+use crate::{
+    http::listener::Taken,
+    limits::{REQUEST_BYTES_MAX, SOCKET_READ_BYTES},
+};
+use std::{
+    future::poll_fn,
+    io::{self, Read, Write},
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tungstenite::{
+    Error, Message,
+    protocol::{Role, WebSocketConfig, WebSocketContext},
+};
+
+/// A connection over which messages pass.
+pub(super) struct Frames {
+    taken: Taken,
+    busy: Option<Box<Busy>>,
+}
+
+/// What it takes to read and write messages, and whether anything of one is in it.
+struct Busy {
+    context: WebSocketContext,
+    /// How many bytes have come since it is there.
+    arrived: u64,
+    /// How many of them, at least, were those of the messages that were handed on.
+    understood: u64,
+}
+
+/// The connection as it blocks: whoever would wait is woken by the task that asks.
+struct Blocking<'f, 'c, 'w> {
+    taken: &'f mut Taken,
+    arrived: &'f mut u64,
+    context: &'c mut Context<'w>,
+}
+
+fn blocking<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+    match polled {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl Read for Blocking<'_, '_, '_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(bytes);
+        blocking(Pin::new(&mut self.taken.stream).poll_read(self.context, &mut buffer))?;
+        let read = buffer.filled().len();
+        *self.arrived = self.arrived.saturating_add(read as u64);
+        Ok(read)
+    }
+}
+
+impl Write for Blocking<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        blocking(Pin::new(&mut self.taken.stream).poll_write(self.context, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        blocking(Pin::new(&mut self.taken.stream).poll_flush(self.context))
+    }
+}
+
+/// What was done, unless the connection has to be waited for.
+fn waiting<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
+    match done {
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        done => Poll::Ready(done),
+    }
+}
+
+/// How many bytes a client needs at least for a message: a frame of two bytes, its length where that is larger, its
+/// mask, and what it says. In several frames it takes as much or more.
+fn bytes_of(message: &Message) -> u64 {
+    let said = message.len() as u64;
+    let length = match said {
+        0..=125 => 0,
+        126..=65_535 => 2,
+        _ => 8,
+    };
+    2 + length + 4 + said
+}
+
+impl Busy {
+    fn of(arrived: &[u8]) -> Box<Self> {
+        let config = WebSocketConfig::default()
+            // A message over the allowed size is answered with 1009; one far over it ends the connection.
+            .max_message_size(Some(REQUEST_BYTES_MAX.saturating_mul(2)))
+            // What is read grows with a message that is larger; what is written is written at once.
+            .read_buffer_size(SOCKET_READ_BYTES)
+            .write_buffer_size(0);
+        let context = WebSocketContext::from_partially_read(arrived.to_vec(), Role::Server, Some(config));
+        Box::new(Self { context, arrived: arrived.len() as u64, understood: 0 })
+    }
+
+    /// Parts it from the connection.
+    fn on<'f, 'c, 'w>(
+        &'f mut self,
+        taken: &'f mut Taken,
+        context: &'c mut Context<'w>,
+    ) -> (&'f mut WebSocketContext, Blocking<'f, 'c, 'w>) {
+        (&mut self.context, Blocking { taken, arrived: &mut self.arrived, context })
+    }
+
+    /// Whether nothing is left in it: no byte of another message, no answer to a ping, no end of the conversation.
+    fn is_done(&mut self, taken: &mut Taken, context: &mut Context<'_>) -> bool {
+        let all_understood = self.arrived == self.understood && self.context.can_write();
+        let (socket, mut connection) = self.on(taken, context);
+        all_understood && socket.flush(&mut connection).is_ok()
+    }
+}
+
+impl Frames {
+    /// The messages of a connection that has just become one of WebSockets.
+    pub(super) fn new(taken: Taken, early: &[u8]) -> Self {
+        let busy = if early.is_empty() { None } else { Some(Busy::of(early)) };
+        Self { taken, busy }
+    }
+
+    /// Waits for a message. Cancelled, it has read nothing that the next one does not answer.
+    ///
+    /// # Errors
+    /// Where the connection has ended, or breaks the rules of the protocol.
+    pub(super) async fn next(&mut self) -> Result<Message, Error> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+        let Self { taken, busy } = self;
+        if busy.as_mut().is_some_and(|busy| busy.is_done(taken, context)) {
+            *busy = None;
+        }
+        let busy = match busy {
+            Some(busy) => busy,
+            None => {
+                let mut bytes = [MaybeUninit::uninit(); SOCKET_READ_BYTES];
+                let mut buffer = ReadBuf::uninit(&mut bytes);
+                ready!(Pin::new(&mut taken.stream).poll_read(context, &mut buffer))?;
+                if buffer.filled().is_empty() {
+                    return Poll::Ready(Err(Error::ConnectionClosed));
+                }
+                busy.insert(Busy::of(buffer.filled()))
+            }
+        };
+        let (socket, mut connection) = busy.on(taken, context);
+        let message = ready!(waiting(socket.read(&mut connection)))?;
+        busy.understood = busy.understood.saturating_add(bytes_of(&message));
+        if message.is_close() {
+            // The answer to that is all that is left to say; whoever cannot take it is gone.
+            let (socket, mut connection) = busy.on(taken, context);
+            let _ = socket.flush(&mut connection);
+        }
+        Poll::Ready(Ok(message))
+    }
+
+    /// Sends a message, and waits until the connection has it. Cancelled, what is left of it goes before the next one.
+    ///
+    /// # Errors
+    /// Where the connection has ended.
+    pub(super) async fn send(&mut self, message: Message) -> Result<(), Error> {
+        let mut message = Some(message);
+        poll_fn(|context| {
+            let busy = self.busy.get_or_insert_with(|| Busy::of(&[]));
+            let (socket, mut connection) = busy.on(&mut self.taken, context);
+            if let Some(message) = message.take() {
+                // What the connection does not take at once is kept, and flushed.
+                match waiting(socket.write(&mut connection, message)) {
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                }
+            }
+            waiting(socket.flush(&mut connection))
+        })
+        .await
+    }
+}

@@ -1,0 +1,209 @@
+//! Sockets byte by byte: however what a client says is cut into frames and packets, it hears the same.
+//! Never waits for a moment to cut at: how the bytes are cut comes from a seed, and what is heard from the messages.
+
+use super::world::World;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Join, Sink, join, sink},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::{sleep, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const ROUNDS: u64 = 40;
+
+/// What a frame holds (RFC 6455, section 5.2).
+#[derive(Clone, Copy)]
+enum Holds {
+    Continuation = 0,
+    Text = 1,
+    Close = 8,
+    Ping = 9,
+    Pong = 10,
+}
+
+/// A frame of a client; the last one of its message, or not.
+fn frame(holds: Holds, last: bool, said: &[u8]) -> Vec<u8> {
+    let mask = [7_u8, 77, 177, 27];
+    let mut bytes = vec![holds as u8 | if last { 0x80 } else { 0 }];
+    match said.len() {
+        length @ 0..=125 => bytes.push(0x80 | length as u8),
+        length @ 126..=65_535 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            bytes.push(0x80 | 127);
+            bytes.extend((length as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(said.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+fn text(message: &Value) -> Vec<u8> {
+    frame(Holds::Text, true, message.to_string().as_bytes())
+}
+
+/// A message in frames of so many bytes, and something of the protocol's own between any two.
+fn in_frames_of(bytes: usize, message: &Value) -> Vec<u8> {
+    let said = message.to_string();
+    let pieces: Vec<&[u8]> = said.as_bytes().chunks(bytes).collect();
+    let mut frames = vec![];
+    for (n, piece) in pieces.iter().enumerate() {
+        let holds = if n == 0 { Holds::Text } else { Holds::Continuation };
+        frames.extend(frame(holds, n + 1 == pieces.len(), piece));
+        frames.extend(frame(Holds::Pong, true, b"unasked"));
+    }
+    frames
+}
+
+/// A client that writes bytes and reads messages.
+struct Client {
+    writes: OwnedWriteHalf,
+    reads: WebSocketStream<Join<OwnedReadHalf, Sink>>,
+}
+
+const HANDSHAKE: &str = "GET /graphql HTTP/1.1\r\nhost: test\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    sec-websocket-protocol: something-else, graphql-transport-ws\r\n\r\n";
+
+impl Client {
+    /// Opens a socket with a request and what is sent with it, before the answer is there.
+    async fn open(world: &World, early: &[u8]) -> Self {
+        let stream = TcpStream::connect(world.stranger().address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut reads, mut writes) = stream.into_split();
+        writes.write_all(&[HANDSHAKE.as_bytes(), early].concat()).await.unwrap();
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(timeout(PATIENCE, reads.read_u8()).await.unwrap().unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 101"), "{head}");
+        // The example of RFC 6455, section 1.3.
+        for line in
+            ["sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=", "sec-websocket-protocol: graphql-transport-ws"]
+        {
+            assert!(head.lines().any(|said| said == line), "{head}");
+        }
+        Self { writes, reads: WebSocketStream::from_raw_socket(join(reads, sink()), Role::Client, None).await }
+    }
+
+    /// The next messages, until one of `complete`; a close frame or the end stand as such.
+    async fn heard(&mut self) -> Vec<String> {
+        let mut heard = vec![];
+        loop {
+            let message = match timeout(PATIENCE, self.reads.next()).await.expect("something is said") {
+                Some(Ok(message)) => message,
+                Some(Err(_)) | None => {
+                    heard.push("end".to_owned());
+                    return heard;
+                }
+            };
+            match message {
+                Message::Text(said) => {
+                    heard.push(said.to_string());
+                    if said.contains("complete") {
+                        return heard;
+                    }
+                }
+                Message::Pong(said) => heard.push(format!("pong {}", String::from_utf8_lossy(&said))),
+                Message::Close(close) => heard.push(format!("close {:?}", close.map(|close| u16::from(close.code)))),
+                Message::Ping(_) => {}
+                Message::Binary(_) | Message::Frame(_) => panic!("{message:?}"),
+            }
+        }
+    }
+}
+
+fn init(world: &World) -> Value {
+    let authorization = format!("Bearer {}", world.ann().credential.unwrap());
+    json!({ "type": "connection_init", "payload": { "authorization": authorization } })
+}
+
+fn asks(id: &str, query: &str) -> Value {
+    json!({ "type": "subscribe", "id": id, "payload": { "query": query } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_what_is_said_is_cut_the_same_is_heard() {
+    let world = World::new().await;
+    // Larger than what is read at once, and than what a frame's short length says.
+    let comment = "x".repeat(70_000);
+    let query = asks("1", &format!("{{ viewer {{ user {{ name }} }} }} # {comment}"));
+    let expected = [
+        r#"{"type":"connection_ack"}"#,
+        "pong between",
+        r#"{"type":"next","id":"1","payload":{"data":{"viewer":{"user":{"name":"Ann"#,
+        r#"{"type":"complete","id":"1"}"#,
+    ];
+    for seed in 0..ROUNDS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let query = match seed % 4 {
+            0 => text(&query),
+            1 => in_frames_of(125, &query),
+            2 => in_frames_of(65_600, &query),
+            _ => in_frames_of(random.usize(1_000..80_000), &query),
+        };
+        let all = [text(&init(&world)), frame(Holds::Ping, true, b"between"), query].concat();
+        let (early, mut rest) = all.split_at(if seed % 2 == 0 { 0 } else { random.usize(..all.len()) });
+        let mut client = Client::open(&world, early).await;
+        while !rest.is_empty() {
+            // A few bytes at first, where messages are short, and then more.
+            let most = if rest.len() > 69_000 { 30 } else { 20_000 };
+            let (now, later) = rest.split_at(random.usize(1..=most).min(rest.len()));
+            client.writes.write_all(now).await.unwrap();
+            if random.u8(..8) == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            rest = later;
+        }
+        let heard = client.heard().await;
+        assert_eq!(heard.len(), expected.len(), "seed {seed}: {heard:?}");
+        for (heard, expected) in heard.iter().zip(expected) {
+            assert!(heard.starts_with(expected), "seed {seed}: {heard} is not {expected}");
+        }
+        // The socket goes on as if it had been silent.
+        client.writes.write_all(&text(&asks("2", "{ __typename }"))).await.unwrap();
+        assert_eq!(client.heard().await.len(), 2, "seed {seed}");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_he_leaves_is_answered_and_who_breaks_the_rules_is_not() {
+    let world = World::new().await;
+    let ack = r#"{"type":"connection_ack"}"#;
+    let mut without_mask = text(&init(&world));
+    without_mask[1] &= 0x7f;
+    let mut reserved = frame(Holds::Text, true, b"{}");
+    reserved[0] |= 0x40;
+    let long_ping = frame(Holds::Ping, true, &[b'x'; 126]);
+    let introduced = |more: &[u8]| [&text(&init(&world)), more].concat();
+    let close = |code: u16| frame(Holds::Close, true, &code.to_be_bytes());
+    for (what, said, expected) in [
+        ("he leaves", introduced(&close(1000)), vec![ack, "close Some(1000)", "end"]),
+        ("he leaves at once", close(1001), vec!["close Some(1001)", "end"]),
+        ("he leaves without a word", introduced(&frame(Holds::Close, true, b"")), vec![ack, "close None", "end"]),
+        ("a frame without a mask", without_mask, vec!["end"]),
+        ("a reserved bit", introduced(&reserved), vec![ack, "end"]),
+        ("a long ping", introduced(&long_ping), vec![ack, "end"]),
+        ("a continuation of nothing", introduced(&frame(Holds::Continuation, true, b"{}")), vec![ack, "end"]),
+        ("no UTF-8", introduced(&frame(Holds::Text, true, b"\xff\xfe")), vec![ack, "end"]),
+    ] {
+        let mut client = Client::open(&world, &said).await;
+        assert_eq!(client.heard().await, expected, "{what}");
+    }
+    world.end().await;
+}
