@@ -4,13 +4,14 @@
 use super::world::World;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, Join, Sink, join, sink},
     net::{
-        TcpStream,
+        TcpSocket,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::oneshot,
     time::{sleep, timeout},
 };
 use tokio_tungstenite::{
@@ -20,6 +21,8 @@ use tokio_tungstenite::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROUNDS: u64 = 40;
+/// More than the kernel keeps.
+const PINGS: std::ops::Range<usize> = 0..20_000;
 
 /// What a frame holds (RFC 6455, section 5.2).
 #[derive(Clone, Copy)]
@@ -81,7 +84,10 @@ const HANDSHAKE: &str = "GET /graphql HTTP/1.1\r\nhost: test\r\nconnection: keep
 impl Client {
     /// Opens a socket with a request and what is sent with it, before the answer is there.
     async fn open(world: &World, early: &[u8]) -> Self {
-        let stream = TcpStream::connect(world.stranger().address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // Small, so that who is not read notices soon.
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        let stream = socket.connect(world.stranger().address.parse().unwrap()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut reads, mut writes) = stream.into_split();
         writes.write_all(&[HANDSHAKE.as_bytes(), early].concat()).await.unwrap();
@@ -205,5 +211,38 @@ async fn who_says_that_he_leaves_is_answered_and_who_breaks_the_rules_is_not() {
         let mut client = Client::open(&world, &said).await;
         assert_eq!(client.heard().await, expected, "{what}");
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_is_not_read_either_and_hears_every_answer_once_he_does() {
+    let world = World::new().await;
+    let Client { mut writes, mut reads } = Client::open(&world, &text(&init(&world))).await;
+    let ping = |n| frame(Holds::Ping, true, format!("{n:0100}").as_bytes());
+    let asked = PINGS.map(ping).collect::<Vec<_>>().concat();
+    let (read, may_read) = oneshot::channel();
+    let asks = async {
+        let mut writing = pin!(writes.write_all(&asked));
+        // Not read, what it says fills all that the kernel keeps, on either side.
+        let blocked = timeout(Duration::from_secs(1), &mut writing).await;
+        assert!(blocked.is_err(), "everything fitted somewhere");
+        read.send(()).unwrap();
+        writing.await.unwrap();
+    };
+    let reads = async {
+        may_read.await.unwrap();
+        let mut pongs = vec![];
+        while pongs.len() < PINGS.len() {
+            match timeout(PATIENCE, reads.next()).await.expect("it is answered").unwrap().unwrap() {
+                Message::Pong(said) => pongs.push(String::from_utf8(said.to_vec()).unwrap().parse::<usize>().unwrap()),
+                Message::Text(said) if said.contains("connection_ack") => {}
+                Message::Ping(_) => {}
+                message => panic!("{message:?}"),
+            }
+        }
+        pongs
+    };
+    let ((), pongs) = tokio::join!(asks, reads);
+    assert!(pongs.iter().copied().eq(PINGS), "{pongs:?}");
     world.end().await;
 }

@@ -109,11 +109,15 @@ impl Busy {
         (&mut self.context, Blocking { taken, arrived: &mut self.arrived, context })
     }
 
-    /// Whether nothing is left in it: no byte of another message, no answer to a ping, no end of the conversation.
-    fn is_done(&mut self, taken: &mut Taken, context: &mut Context<'_>) -> bool {
-        let all_understood = self.arrived == self.understood && self.context.can_write();
+    /// Waits until the connection has all that was to be said, answers to pings among it.
+    fn poll_flush(&mut self, taken: &mut Taken, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (socket, mut connection) = self.on(taken, context);
-        all_understood && socket.flush(&mut connection).is_ok()
+        waiting(socket.flush(&mut connection))
+    }
+
+    /// Whether no byte of another message is in it, once it is flushed, and more may be said.
+    fn is_empty(&self) -> bool {
+        self.arrived == self.understood && self.context.can_write()
     }
 }
 
@@ -134,8 +138,12 @@ impl Frames {
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
         let Self { taken, busy } = self;
-        if busy.as_mut().is_some_and(|busy| busy.is_done(taken, context)) {
-            *busy = None;
+        if let Some(some) = busy {
+            // Whoever does not read what he is told is not read either, or it would be kept for him without end.
+            ready!(some.poll_flush(taken, context))?;
+            if some.is_empty() {
+                *busy = None;
+            }
         }
         let busy = match busy {
             Some(busy) => busy,
@@ -154,8 +162,7 @@ impl Frames {
         busy.understood = busy.understood.saturating_add(bytes_of(&message));
         if message.is_close() {
             // The answer to that is all that is left to say; whoever cannot take it is gone.
-            let (socket, mut connection) = busy.on(taken, context);
-            let _ = socket.flush(&mut connection);
+            let _ = busy.poll_flush(taken, context);
         }
         Poll::Ready(Ok(message))
     }
@@ -168,15 +175,15 @@ impl Frames {
         let mut message = Some(message);
         poll_fn(|context| {
             let busy = self.busy.get_or_insert_with(|| Busy::of(&[]));
-            let (socket, mut connection) = busy.on(&mut self.taken, context);
             if let Some(message) = message.take() {
+                let (socket, mut connection) = busy.on(&mut self.taken, context);
                 // What the connection does not take at once is kept, and flushed.
                 match waiting(socket.write(&mut connection, message)) {
                     Poll::Ready(Ok(())) | Poll::Pending => {}
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 }
             }
-            waiting(socket.flush(&mut connection))
+            busy.poll_flush(&mut self.taken, context)
         })
         .await
     }
