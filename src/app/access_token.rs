@@ -96,22 +96,17 @@ struct Claims {
     act: Option<Act>,
 }
 
+/// Names a key: the beginning of the digest of its public half.
+type KeyName = [u8; 12];
+
 /// What a token says, once its signature was verified.
 #[derive(Clone, Copy)]
-struct Verified {
+pub(super) struct Verified {
     bearer: Bearer,
     issued: i64,
     expires: i64,
-}
-
-impl Verified {
-    /// Whom it names, if it is good now.
-    fn at(self, now: Timestamp) -> Option<Bearer> {
-        let at = |seconds: i64| Timestamp::from_milliseconds(0).plus_seconds(seconds);
-        let begun = at(self.issued.saturating_sub(TOKEN_LEEWAY_SECONDS)) <= now;
-        let lasts = now < at(self.expires.saturating_add(TOKEN_LEEWAY_SECONDS));
-        (begun && lasts).then_some(self.bearer)
-    }
+    /// Which key signed it.
+    key: KeyName,
 }
 
 /// A key as it is stored.
@@ -125,6 +120,7 @@ struct Kept {
 
 /// A key that verifies.
 struct Known {
+    name: KeyName,
     kid: String,
     verifying: DecodingKey,
     jwk: Jwk,
@@ -145,9 +141,10 @@ impl Ring {
             let key = SigningKey::from_pkcs8_der(&pkcs8).map_err(|_| TokenError::Damaged)?;
             let public = key.verifying_key().to_bytes();
             let digest = hash_of_secret(&public);
-            let kid = URL_SAFE_NO_PAD.encode(digest.first_chunk::<12>().unwrap_or(&[0; 12]));
+            let name: KeyName = digest.first_chunk().copied().unwrap_or_default();
+            let kid = URL_SAFE_NO_PAD.encode(name);
             let (verifying, jwk) = (DecodingKey::from_ed_der(&public), jwk(&kid, &public));
-            Ok((EncodingKey::from_ed_der(&pkcs8), Known { kid, verifying, jwk, until: kept.until }))
+            Ok((EncodingKey::from_ed_der(&pkcs8), Known { name, kid, verifying, jwk, until: kept.until }))
         });
         let (signing, known): (Vec<_>, Vec<_>) = keys.collect::<Result<Vec<_>, TokenError>>()?.into_iter().unzip();
         let signing = signing.into_iter().next().ok_or(TokenError::Damaged)?;
@@ -235,8 +232,6 @@ impl Tokens {
     /// Has a prepared key sign from now on.
     pub(super) fn install(&self, ring: Ring) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        // What was verified before may have to end earlier now.
-        self.verified.clear();
     }
 
     /// The public keys of which tokens are good now, as a JWK set.
@@ -274,16 +269,29 @@ impl Tokens {
         Ok((token, Timestamp::from_milliseconds(0).plus_seconds(expires)))
     }
 
-    /// Whom a token names, if this server signed it and it is good now.
-    pub(super) fn bearer(&self, token: &str, now: Timestamp) -> Option<Bearer> {
+    /// What a token says, if this server signed it; whether it is good now, [`Self::bearer`] says.
+    pub(super) fn read(&self, token: &str, now: Timestamp) -> Option<Verified> {
         let digest = hash_of_secret(token.as_bytes());
         if let Some(verified) = self.verified.get(&digest) {
-            return verified.at(now);
+            return Some(verified);
         }
         let verified = self.verify(token)?;
-        let bearer = verified.at(now)?;
-        self.verified.insert(digest, verified);
-        Some(bearer)
+        // What is good no more must not take the place of what is.
+        if self.bearer(&verified, now).is_some() {
+            self.verified.insert(digest, verified);
+        }
+        Some(verified)
+    }
+
+    /// Whom a token names, if it is good now: its time has come and is not over, nor is that of the key that signed it.
+    pub(super) fn bearer(&self, token: &Verified, now: Timestamp) -> Option<Bearer> {
+        let ring = self.ring();
+        let key = ring.known.iter().find(|known| known.name == token.key)?;
+        let expires = key.until.map_or(token.expires, |until| token.expires.min(until));
+        let at = |seconds: i64| Timestamp::from_milliseconds(0).plus_seconds(seconds);
+        let begun = at(token.issued.saturating_sub(TOKEN_LEEWAY_SECONDS)) <= now;
+        let lasts = now < at(expires.saturating_add(TOKEN_LEEWAY_SECONDS));
+        (begun && lasts).then_some(token.bearer)
     }
 
     fn verify(&self, token: &str) -> Option<Verified> {
@@ -293,7 +301,6 @@ impl Tokens {
         let claims = decode::<Claims>(token, &key.verifying, &self.validation).ok()?.claims;
         let (tenant, user, session) = (claims.tid.into(), claims.sub.into(), claims.sid.into());
         let bearer = Bearer { tenant, user, session, impersonator: claims.act.map(|act| act.sub.into()) };
-        let expires = key.until.map_or(claims.exp, |until| claims.exp.min(until));
-        Some(Verified { bearer, issued: claims.iat, expires })
+        Some(Verified { bearer, issued: claims.iat, expires: claims.exp, key: key.name })
     }
 }

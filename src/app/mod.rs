@@ -7,6 +7,7 @@ mod arrival;
 mod authorization;
 mod bucket;
 mod budget;
+mod credential;
 pub mod demo;
 mod deployment;
 mod event;
@@ -38,6 +39,7 @@ pub use arrival::{NotNew, tenant_listed};
 pub use authorization::{Authorized, ShownOnType, authorizations};
 pub use bucket::place;
 pub use budget::{BUDGET_SECONDS, Budget, Budgets, Left, Overdrawn, Purse};
+pub use credential::Credential;
 pub use event::{
     EventFilter, EventPage, EventsAsked, EventsError, Kinds, Listener, LogPosition, Recorded, Seat, StreamItem,
 };

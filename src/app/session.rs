@@ -1,16 +1,17 @@
-//! Who asks: credentials become viewers; signing in, refreshing, signing out, and setting passwords by link.
-//! Never tells why a credential was not accepted: unknown, wrong, expired and disabled answer alike.
+//! Signing in, refreshing, signing out, and setting passwords by link.
+//! Never tells why nobody was signed in: unknown, wrong, expired and disabled answer alike.
 
 use super::{
     App, Call, Committed, Failed, Fault, Seen, Verdict,
     access_token::Bearer,
+    credential::UNAUTHENTICATED,
     tenant::PLATFORM,
     throttle::Account,
     token::{self, RefreshSecret},
 };
 use crate::{
     domain::{
-        access::{Denied, Principal, SystemActor, Viewer},
+        access::{Principal, SystemActor, Viewer},
         action,
         id::{SessionId, TenantId, UserId},
         identity::{Session, User},
@@ -18,7 +19,7 @@ use crate::{
         session::{Candidate, Password, Refreshed},
         time::Timestamp,
     },
-    limits::{ACCESS_TOKEN_LIFETIME_SECONDS, CREDENTIAL_BYTES_MAX},
+    limits::ACCESS_TOKEN_LIFETIME_SECONDS,
     store::{Snapshot, Turn},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -64,44 +65,7 @@ impl From<Failed> for NotSignedIn {
     }
 }
 
-const UNAUTHENTICATED: Failed = Failed::Denied(Denied::Unauthenticated);
-
 impl App {
-    /// The viewer that a credential stands for: an access token or an API key.
-    ///
-    /// # Errors
-    /// `Unauthenticated`, whatever is wrong with it; a fault when the tenant cannot be loaded.
-    pub async fn authenticate(&self, credential: &str) -> Result<Arc<Viewer>, Failed> {
-        // Nothing of this server's making is longer, and what is not looked at costs nothing.
-        if credential.len() > CREDENTIAL_BYTES_MAX {
-            return Err(UNAUTHENTICATED);
-        }
-        if token::is_key(credential) { self.key(credential).await } else { self.bearer(credential).await }
-    }
-
-    async fn bearer(&self, credential: &str) -> Result<Arc<Viewer>, Failed> {
-        let bearer = self.inner.tokens.bearer(credential, self.store.clock().now());
-        let bearer = bearer.ok_or(UNAUTHENTICATED)?;
-        self.must_be_tenant(bearer.tenant).await?;
-        let viewer = Arc::new(bearer.viewer());
-        self.snapshot(&viewer).await?;
-        Ok(viewer)
-    }
-
-    async fn key(&self, credential: &str) -> Result<Arc<Viewer>, Failed> {
-        let presented = token::parse_key(credential).ok_or(UNAUTHENTICATED)?;
-        self.must_be_tenant(presented.tenant).await?;
-        let viewer = Arc::new(Viewer::verified(presented.tenant, Principal::Key(presented.key)));
-        let snapshot = self.snapshot(&viewer).await?;
-        let key = snapshot.view().caller()?.key.ok_or(UNAUTHENTICATED)?;
-        let now = self.store.clock().now();
-        if !key.accepts(&presented.secret_hash, now) || !key.lasts(now) {
-            return Err(UNAUTHENTICATED);
-        }
-        self.store.note_use(presented.tenant, key.id);
-        Ok(viewer)
-    }
-
     /// Begins a session with a password. Everything that is wrong answers alike, after the same work.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! How long a credential stands, and the keys that sign what people present.
 //! Never lets a socket outlive what it was opened with.
 
-use super::{App, Committed, Failed, Fault, Seat, token};
+use super::{App, Committed, Credential, Failed, Fault, Seat};
 use crate::{
     domain::{
         access::{Denied, Viewer},
@@ -41,7 +41,7 @@ impl App {
 
     /// Waits until what a socket was opened with no longer stands: the session ended, the user was disabled, the key
     /// was revoked or has expired. An access token that runs out meanwhile ends nothing: its session goes on.
-    pub async fn ended(&self, credential: &str, viewer: &Arc<Viewer>, mut seat: Seat) {
+    pub async fn ended(&self, credential: &Credential, viewer: &Arc<Viewer>, mut seat: Seat) {
         let pause = Duration::from_millis(SOCKET_STANDING_MILLISECONDS);
         loop {
             seat.wake.borrow_and_update();
@@ -63,9 +63,9 @@ impl App {
     }
 
     /// Until when at least what a socket was opened with still stands by itself.
-    async fn stands(&self, credential: &str, viewer: &Arc<Viewer>) -> Result<Option<Timestamp>, Failed> {
-        if token::is_key(credential) {
-            self.authenticate(credential).await?;
+    async fn stands(&self, credential: &Credential, viewer: &Arc<Viewer>) -> Result<Option<Timestamp>, Failed> {
+        if credential.is_key() {
+            self.authenticate_again(credential).await?;
         }
         Ok(self.end(&self.standing(viewer).await?)?)
     }

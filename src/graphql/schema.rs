@@ -15,7 +15,7 @@ use super::{
     identity::{BulkMutation, IdentityMutation, IdentityQuery},
     infrastructure::InfrastructureMutation,
     item::ItemMutation,
-    listening::{Deliveries, Told, subscribe},
+    listening::{Deliveries, Told},
     meter::{Introspection, Meter, Metered},
     node::{Node, NodeQuery},
     quota::QuotaMutation,
@@ -34,14 +34,10 @@ use super::{
     watch::Watched,
 };
 use crate::{
-    app::{App, Budgets, Call, Exported, Failed, Figures, Left, OpenSocket, Seat},
+    app::{App, Budgets, Call, Exported, Failed, Figures, Left},
     domain::access::{Denied, Viewer},
 };
-use async_graphql::{
-    MergedObject, Response, SDLExportOptions, Schema,
-    futures_util::stream::{BoxStream, StreamExt},
-    parser::types::OperationType,
-};
+use async_graphql::{MergedObject, Response, SDLExportOptions, Schema, futures_util::stream::BoxStream};
 use std::{net::IpAddr, sync::Arc};
 
 /// Reading.
@@ -126,8 +122,8 @@ pub struct Api {
     pub(super) engine: Arc<Engine>,
     pub(super) operations: Arc<Operations>,
     pub(super) deliveries: Arc<Deliveries>,
-    app: App,
-    meter: Arc<Meter>,
+    pub(super) app: App,
+    pub(super) meter: Arc<Meter>,
 }
 
 /// What a request came to.
@@ -151,19 +147,6 @@ pub enum Begun {
     },
     /// Nothing of it was done.
     Refused(Box<Answered>),
-}
-
-/// The API for one socket, whose credential came with its first message. The last clone that is dropped closes it.
-#[derive(Clone)]
-pub struct ApiConnection {
-    /// Counted until it is closed; a stranger's is not.
-    _open: Option<Arc<OpenSocket>>,
-    api: Api,
-    credential: Option<Arc<str>>,
-    viewer: Option<Arc<Viewer>>,
-    address: Option<IpAddr>,
-    /// Where it is woken; a stranger is not.
-    seat: Option<Seat>,
 }
 
 impl Api {
@@ -239,25 +222,17 @@ impl Api {
     /// Counts a request that never became an operation against the budget of whoever sent it; where that is spent,
     /// answers so.
     pub async fn refused(&self, credential: Option<&str>, address: Option<IpAddr>) -> (Vec<Left>, Option<Response>) {
-        let viewer = self.viewer(credential).await;
-        let metered = self.meter.meter_refused(&viewer, address);
-        (metered.left, metered.refused)
+        self.refused_by(&self.viewer(credential).await, address)
     }
 
-    /// The API for a socket that presented this credential.
-    ///
-    /// # Errors
-    /// `Unauthenticated` when a credential was presented that is not valid; `QUOTA_EXCEEDED` when the organisation has
-    /// as many open as it may; a fault when it could not be checked.
-    pub async fn connection(&self, credential: Option<&str>, address: Option<IpAddr>) -> Result<ApiConnection, Failed> {
-        let viewer = match credential {
-            Some(_) => Some(self.viewer(credential).await?),
-            None => None,
-        };
-        let open = viewer.as_ref().map(|viewer| self.app.open_socket(viewer)).transpose()?.map(Arc::new);
-        let (api, credential) = (self.clone(), credential.map(Into::into));
-        let seat = viewer.as_ref().map(|viewer| self.app.seat(viewer));
-        Ok(ApiConnection { _open: open, api, credential, viewer, address, seat })
+    /// As [`Api::refused`], of whom it is known who it is.
+    pub(super) fn refused_by(
+        &self,
+        viewer: &Result<Arc<Viewer>, Failed>,
+        address: Option<IpAddr>,
+    ) -> (Vec<Left>, Option<Response>) {
+        let metered = self.meter.meter_refused(viewer, address);
+        (metered.left, metered.refused)
     }
 
     /// Begins to export an organisation for whoever presents this credential.
@@ -283,84 +258,12 @@ fn is_nobody(viewer: &Result<Arc<Viewer>, Failed>) -> bool {
 }
 
 /// The answer in our own words, and for a stranger without names of the schema that he did not write.
-fn worded(response: Response, stranger: bool) -> Response {
+pub(super) fn worded(response: Response, stranger: bool) -> Response {
     let response = coded(response);
     if stranger { without_suggestions(response) } else { response }
 }
 
-fn answered(response: Response, invalid: bool, metered: Metered) -> Answered {
+pub(super) fn answered(response: Response, invalid: bool, metered: Metered) -> Answered {
     let unauthenticated = invalid && response.errors.iter().any(is_unauthenticated);
     Answered { response: metered.said_in(response), unauthenticated, left: metered.left }
-}
-
-impl ApiConnection {
-    /// Begins an operation, asking anew whether the credential still stands.
-    pub async fn begin(&self, admitted: &Admitted) -> Begun {
-        let viewer = self.viewer().await;
-        let mut metered = self.api.meter.meter(&self.api.app, &viewer, self.address, admitted);
-        let mut watched = Watched::begin(admitted, &viewer, self.address, metered.cost);
-        let (invalid, stranger) = (self.credential.is_some() && is_nobody(&viewer), viewer.is_err());
-        let refused = match metered.refused.take() {
-            Some(refused) => Some(refused),
-            None => self.api.engine.invalid(admitted).await,
-        };
-        if let Some(refused) = refused {
-            let refused = worded(refused, stranger);
-            watched.saw(&refused);
-            return Begun::Refused(Box::new(answered(refused, invalid, metered)));
-        }
-        let asker = Asker::new(viewer, self.address);
-        let left = metered.left.clone();
-        let answers = match &self.seat {
-            Some(seat) if admitted.kind() == Some(OperationType::Subscription) => {
-                let answers = subscribe(self.api.clone(), seat.clone(), admitted, asker).await;
-                let mut said = metered.saying();
-                // Each event would be larger for what its first says once.
-                answers
-                    .map(move |told| {
-                        watched.told(&told);
-                        let said = said.take().and_then(|said| serde_json::to_string(&said.extensions()).ok());
-                        said.map_or_else(|| Arc::clone(&told), |said| Arc::new(told.saying(&said)))
-                    })
-                    .boxed()
-            }
-            _ => {
-                let answers = self.api.engine.execute_stream(admitted, asker);
-                let told = move |answer| {
-                    let told = Told::of(&metered.said_in(worded(answer, stranger)));
-                    watched.told(&told);
-                    Arc::new(told)
-                };
-                answers.map(told).boxed()
-            }
-        };
-        Begun::Stream { answers, left }
-    }
-
-    /// Who asks: as one person, all that is kept of him is kept once.
-    async fn viewer(&self) -> Result<Arc<Viewer>, Failed> {
-        let viewer = self.api.viewer(self.credential.as_deref()).await?;
-        Ok(self.viewer.as_ref().filter(|own| ***own == *viewer).map_or(viewer, Arc::clone))
-    }
-
-    /// As [`Api::admit`].
-    ///
-    /// # Errors
-    /// As it.
-    pub fn admit(&self, asked: Asked) -> Result<Admitted, Refused> {
-        self.api.admit(asked)
-    }
-
-    /// Counts what was refused before it was an operation; where the budget for that is spent, answers so.
-    pub async fn refused(&self) -> Option<Response> {
-        self.api.refused(self.credential.as_deref(), self.address).await.1
-    }
-
-    /// Waits until what the socket was opened with no longer stands; for ever where it was opened with nothing.
-    pub async fn ended(&self) {
-        match (&self.credential, &self.viewer, &self.seat) {
-            (Some(credential), Some(viewer), Some(seat)) => self.api.app.ended(credential, viewer, seat.clone()).await,
-            _ => std::future::pending().await,
-        }
-    }
 }

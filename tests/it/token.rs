@@ -3,17 +3,25 @@
 //! The clock is moved by hand; nothing waits for a token to expire.
 
 use super::{
+    budget::on,
+    quota::open,
     sign_in::{PASSWORD, ann_with_a_password, sign_in},
     world::World,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign::{domain::time::Clock, limits::ACCESS_TOKEN_LIFETIME_SECONDS};
+use countersign::{
+    domain::time::Clock,
+    limits::{ACCESS_TOKEN_LIFETIME_SECONDS, TOKEN_KEYS_MAX},
+};
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey};
 use futures_util::{SinkExt, StreamExt};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, encode, jwk::JwkSet};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+
+const ROTATE: &str = "mutation { rotateSigningKey { kid userErrors { code } } }";
+const WHO: &str = "{ viewer { user { name } } }";
 
 /// The server's own signing key, as only who reads its disk has it.
 fn signing_key(world: &World) -> Vec<u8> {
@@ -41,7 +49,7 @@ async fn jwks(world: &World) -> JwkSet {
 async fn over_http(world: &World, token: &str) -> (u16, String) {
     let stranger = world.stranger();
     let request = stranger.http.post(format!("http://{}/graphql", stranger.address)).bearer_auth(token);
-    let answer = request.json(&json!({ "query": "{ viewer { user { name } } }" })).send().await.unwrap();
+    let answer = request.json(&json!({ "query": WHO })).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
@@ -158,7 +166,6 @@ async fn every_confused_token_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_signing_key_changes_and_nobody_is_thrown_out() {
-    const ROTATE: &str = "mutation { rotateSigningKey { kid userErrors { code } } }";
     let mut world = World::new().await;
     let ann = ann_with_a_password(&world).await;
     let before = sign_in(&world, &ann, PASSWORD).await.text("/signIn/accessToken");
@@ -180,6 +187,7 @@ async fn the_signing_key_changes_and_nobody_is_thrown_out() {
     }
     world.restart().await;
     world.clock.advance(ACCESS_TOKEN_LIFETIME_SECONDS + 29);
+    world.bea().ask(WHO, json!({})).await.done();
     for token in [&before, &after] {
         assert_eq!(over_http(&world, token).await.0, 200);
     }
@@ -187,9 +195,29 @@ async fn the_signing_key_changes_and_nobody_is_thrown_out() {
     for token in [&before, &after] {
         assert_eq!(over_http(&world, token).await.0, 401);
     }
-    // The old key is out, and with it whatever it signed for longer.
+    // The old key is out, and with it whatever it signed for longer: the tokens of the fixtures are good for a day.
     let kids: Vec<_> = jwks(&world).await.keys.into_iter().map(|key| key.common.key_id.unwrap()).collect();
     assert_eq!(kids, [new]);
-    world.ann().ask("{ viewer { user { name } } }", json!({})).await.refused("UNAUTHENTICATED");
+    world.bea().ask(WHO, json!({})).await.refused("UNAUTHENTICATED");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_keys_are_kept_and_what_others_signed_is_good_no_more() {
+    let world = World::new().await;
+    let mut socket = open(&world.ann()).await.unwrap();
+    for n in 1..TOKEN_KEYS_MAX {
+        world.operator().ask(ROTATE, json!({})).await.done();
+        assert_eq!(jwks(&world).await.keys.len(), n + 1);
+    }
+    // The first key is the last that is kept: who came with it goes on, with requests and on sockets.
+    world.bea().ask(WHO, json!({})).await.done();
+    let (kind, answer) = on(&mut socket, "1", WHO).await;
+    assert!(kind == "next" && answer["errors"].is_null(), "{answer}");
+    world.operator().ask(ROTATE, json!({})).await.done();
+    assert_eq!(jwks(&world).await.keys.len(), TOKEN_KEYS_MAX);
+    world.bea().ask(WHO, json!({})).await.refused("UNAUTHENTICATED");
+    let (_, answer) = on(&mut socket, "2", WHO).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{answer}");
     world.end().await;
 }
