@@ -6,11 +6,8 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::{pin::pin, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, Join, Sink, join, sink},
-    net::{
-        TcpSocket,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Join, ReadHalf, Sink, WriteHalf, join, sink, split},
+    net::{TcpSocket, TcpStream},
     sync::oneshot,
     time::{sleep, timeout},
 };
@@ -54,7 +51,7 @@ fn frame(holds: Holds, last: bool, said: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn text(message: &Value) -> Vec<u8> {
+pub fn text(message: &Value) -> Vec<u8> {
     frame(Holds::Text, true, message.to_string().as_bytes())
 }
 
@@ -72,24 +69,30 @@ fn in_frames_of(bytes: usize, message: &Value) -> Vec<u8> {
 }
 
 /// A client that writes bytes and reads messages.
-struct Client {
-    writes: OwnedWriteHalf,
-    reads: WebSocketStream<Join<OwnedReadHalf, Sink>>,
+pub struct Client<S> {
+    pub writes: WriteHalf<S>,
+    reads: WebSocketStream<Join<ReadHalf<S>, Sink>>,
 }
 
 const HANDSHAKE: &str = "GET /graphql HTTP/1.1\r\nhost: test\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     sec-websocket-protocol: something-else, graphql-transport-ws\r\n\r\n";
 
-impl Client {
-    /// Opens a socket with a request and what is sent with it, before the answer is there.
+impl Client<TcpStream> {
     async fn open(world: &World, early: &[u8]) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         // Small, so that who is not read notices soon.
         socket.set_send_buffer_size(16 * 1024).unwrap();
         let stream = socket.connect(world.stranger().address.parse().unwrap()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (mut reads, mut writes) = stream.into_split();
+        Self::over(stream, early).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Opens a socket with a request and what is sent with it, before the answer is there.
+    pub async fn over(stream: S, early: &[u8]) -> Self {
+        let (mut reads, mut writes) = split(stream);
         writes.write_all(&[HANDSHAKE.as_bytes(), early].concat()).await.unwrap();
         let mut head = vec![];
         while !head.ends_with(b"\r\n\r\n") {
@@ -106,39 +109,37 @@ impl Client {
         Self { writes, reads: WebSocketStream::from_raw_socket(join(reads, sink()), Role::Client, None).await }
     }
 
-    /// The next messages, until one of `complete`; a close frame or the end stand as such.
-    async fn heard(&mut self) -> Vec<String> {
+    /// The next message; a close frame and the end stand as such. Pings are nothing.
+    pub async fn next(&mut self) -> Option<String> {
+        let message = timeout(PATIENCE, self.reads.next()).await.expect("something is said");
+        Some(match message {
+            Some(Ok(Message::Text(said))) => said.to_string(),
+            Some(Ok(Message::Pong(said))) => format!("pong {}", String::from_utf8_lossy(&said)),
+            Some(Ok(Message::Close(close))) => format!("close {:?}", close.map(|close| u16::from(close.code))),
+            Some(Ok(Message::Ping(_))) => return None,
+            Some(Ok(message @ (Message::Binary(_) | Message::Frame(_)))) => panic!("{message:?}"),
+            Some(Err(_)) | None => "end".to_owned(),
+        })
+    }
+
+    /// The next messages, until an operation is complete or the socket has ended.
+    pub async fn heard(&mut self) -> Vec<String> {
         let mut heard = vec![];
         loop {
-            let message = match timeout(PATIENCE, self.reads.next()).await.expect("something is said") {
-                Some(Ok(message)) => message,
-                Some(Err(_)) | None => {
-                    heard.push("end".to_owned());
-                    return heard;
-                }
-            };
-            match message {
-                Message::Text(said) => {
-                    heard.push(said.to_string());
-                    if said.contains("complete") {
-                        return heard;
-                    }
-                }
-                Message::Pong(said) => heard.push(format!("pong {}", String::from_utf8_lossy(&said))),
-                Message::Close(close) => heard.push(format!("close {:?}", close.map(|close| u16::from(close.code)))),
-                Message::Ping(_) => {}
-                Message::Binary(_) | Message::Frame(_) => panic!("{message:?}"),
+            heard.extend(self.next().await);
+            if heard.last().is_some_and(|said| said == "end" || said.contains(r#""type":"complete""#)) {
+                return heard;
             }
         }
     }
 }
 
-fn init(world: &World) -> Value {
+pub fn init(world: &World) -> Value {
     let authorization = format!("Bearer {}", world.ann().credential.unwrap());
     json!({ "type": "connection_init", "payload": { "authorization": authorization } })
 }
 
-fn asks(id: &str, query: &str) -> Value {
+pub fn asks(id: &str, query: &str) -> Value {
     json!({ "type": "subscribe", "id": id, "payload": { "query": query } })
 }
 

@@ -3,6 +3,7 @@
 
 use super::{
     command::{binary, countersign},
+    frames::{Client, asks, init, text},
     world::World,
 };
 use countersign::http::{CertificateFiles, Tls};
@@ -11,6 +12,7 @@ use rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, ServerName},
 };
+use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -118,6 +120,41 @@ async fn a_new_certificate_is_served_and_no_connection_is_lost() {
     assert!(greet(&address, &old).await.is_err());
     assert!(is_there(&mut before).await, "the connection of before goes on");
     drop((before, after));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_hears_what_is_large_and_what_is_pushed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, pair) = (files(directory.path()), Pair::new());
+    pair.write(&files);
+    let mut world = World::new().await;
+    let template = world.template("GOVERNED_PROJECT").await;
+    let now = world.ann().ask("{ timeline(first: 1) { nodes { cursor } } }", json!({})).await;
+    let now = now.text("/timeline/nodes/0/cursor");
+    world.tls = Some(Tls::open(files).unwrap());
+    world.restart().await;
+    let stream = greet(&world.stranger().address, &pair).await.unwrap();
+    // What comes with the handshake is in the same record.
+    let mut client = Client::over(stream, &text(&init(&world))).await;
+    let large = "{ __schema { types { name description fields { name description } } } }";
+    client.writes.write_all(&text(&asks("1", large))).await.unwrap();
+    client.writes.flush().await.unwrap();
+    let heard = client.heard().await;
+    assert!(heard.len() == 3 && heard[1].len() > 64 * 1_024 && heard[1].contains("GovernedItem"), "{heard:?}");
+    let listens = r#"subscription { events(after: "AFTER", filter: { kinds: [ITEM_CREATED] }) { node { name } } }"#;
+    let creates = r#"mutation { createGovernedProject(input: { templateId: "TEMPLATE", name: "Pushed" }) { cursor } }"#;
+    for (id, query) in [("2", listens.replace("AFTER", &now)), ("3", creates.replace("TEMPLATE", &template))] {
+        client.writes.write_all(&text(&asks(id, &query))).await.unwrap();
+        client.writes.flush().await.unwrap();
+    }
+    let mut heard = client.heard().await;
+    while !heard.iter().any(|said| said.contains(r#""id":"2""#)) {
+        heard.extend(client.next().await);
+    }
+    let pushed = heard.iter().find(|said| said.contains(r#""id":"2""#)).unwrap();
+    assert!(pushed.contains(r#"{"data":{"events":{"node":{"name":"Pushed"}}}"#), "{heard:?}");
+    drop(client);
     world.end().await;
 }
 
