@@ -108,13 +108,6 @@ pub(super) fn options(settings: &Settings) -> Result<http::Options, Box<dyn Erro
 
 /// How many connections there may be.
 fn bounds(settings: &Settings) -> Result<Bounds, String> {
-    for (name, asked) in
-        [("connections", Some(settings.connections)), ("connections_of_address", settings.connections_of_address)]
-    {
-        if asked == Some(0) {
-            return Err(format!("{name} is 0, and then nobody could connect: name 1 or more"));
-        }
-    }
     let bounds = Bounds::of(connections_max(settings.connections)?);
     let of_address = settings.connections_of_address.and_then(|asked| usize::try_from(asked).ok());
     Ok(Bounds { connections_of_address_max: of_address.unwrap_or(bounds.connections_of_address_max), ..bounds })
@@ -125,9 +118,6 @@ pub(super) fn api(settings: &Settings) -> Result<graphql::Options, Box<dyn Error
     let (principal, organisation) = (settings.budget_principal, settings.budget_organisation);
     let budgets = Budgets { principal, organisation, address: settings.budget_address };
     let documents = match &settings.documents {
-        None if settings.documents_only => {
-            return Err("documents_only executes nothing but the documents of a file: name it with documents".into());
-        }
         None => vec![],
         Some(file) => {
             let told = |why: &dyn Display| format!("the documents of {} cannot be taken: {why}", file.display());
@@ -147,12 +137,8 @@ pub(super) fn say(text: &str) {
 
 /// The certificate, where one is named: read again when its files change, and at once on SIGHUP.
 fn certificate(settings: &Settings) -> Result<Option<Tls>, Box<dyn Error>> {
-    let (certificate, key) = match (&settings.tls_cert, &settings.tls_key) {
-        (Some(certificate), Some(key)) => (certificate, key),
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err("tls_cert names a certificate; name its key, too, with tls_key".into()),
-        (None, Some(_)) => return Err("tls_key names a key; name its certificate, too, with tls_cert".into()),
-    };
+    // The settings have one only with the other.
+    let (Some(certificate), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
     let tls = Tls::open(CertificateFiles { certificate: certificate.clone(), key: key.clone() })?;
     let (mut asked, looked) = (asked_to_look()?, tls.clone());
     tokio::spawn(async move {

@@ -107,6 +107,27 @@ settings! {
     documents_only: bool = "false",
 }
 
+impl Settings {
+    /// What of it can be read and still cannot be done: a setting, what is wrong with it, and what to do.
+    fn wrong_together(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut wrong = vec![];
+        let mut must = |holds: bool, key, what: &str, remedy| {
+            if !holds {
+                wrong.push((key, format!("{key} {what}"), remedy));
+            }
+        };
+        let (certificate, key) = (self.tls_cert.is_some(), self.tls_key.is_some());
+        must(key || !certificate, "tls_cert", "names a certificate without its key", "name its key, too, with tls_key");
+        must(certificate || !key, "tls_key", "names a key without its certificate", "name that, too, with tls_cert");
+        let (only, documents) = (self.documents_only, self.documents.is_some());
+        must(documents || !only, "documents_only", "executes nothing but a file's", "name the file with documents");
+        let nobody = "is 0, and then nobody could connect";
+        must(self.connections != 0, "connections", nobody, "name 1 or more");
+        must(self.connections_of_address != Some(0), "connections_of_address", nobody, "name 1 or more");
+        wrong
+    }
+}
+
 /// The setting of this name.
 fn setting(key: &str) -> Option<&'static Setting> {
     TABLE.iter().find(|setting| setting.key == key)

@@ -158,6 +158,27 @@ async fn everything_wrong_is_told_at_once_with_its_place_and_the_nearest_name() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_together_is_told_with_the_place_of_each_and_nothing_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    std::fs::write(directory.join("countersign.toml"), "tls_cert = \"a.crt\"\ndocuments_only = true\n").unwrap();
+    let serve = ["serve", "--data-dir", "never-made", "--connections", "0"];
+    let expected = "countersign: the configuration cannot be used
+  countersign.toml:1:12: tls_cert names a certificate without its key; name its key, too, with tls_key
+  countersign.toml:2:18: documents_only executes nothing but a file's; name the file with documents
+  the command line: connections is 0, and then nobody could connect; name 1 or more
+  the environment: connections_of_address is 0, and then nobody could connect; name 1 or more
+";
+    let (code, _, complained) = told(directory, &[("COUNTERSIGN_CONNECTIONS_OF_ADDRESS", "0")], &serve).await;
+    assert_eq!((code, complained.as_str()), (64, expected));
+    let only_a_key = [("COUNTERSIGN_TLS_KEY", "a.key"), ("COUNTERSIGN_DOCUMENTS_ONLY", "false")];
+    std::fs::remove_file(directory.join("countersign.toml")).unwrap();
+    let (code, _, complained) = told(directory, &only_a_key, &serve[..3]).await;
+    assert!(code == 64 && complained.contains("the environment: tls_key names a key without its"), "{complained}");
+    assert!(!directory.join("never-made").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_commands_find_the_data_directory_in_the_file_and_tell_misspelt_variables() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();

@@ -15,6 +15,8 @@ pub(super) const CONFIG: &str = "config";
 
 /// How the environment is called where something in it is wrong.
 const ENVIRONMENT: &str = "the environment";
+const COMMAND_LINE: &str = "the command line";
+const DEFAULT: &str = "the default";
 
 /// The variable that a setting is read from.
 pub(in crate::cli) fn variable(key: &str) -> String {
@@ -117,7 +119,7 @@ impl Resolved {
             let Some(setting) = setting(key) else { continue };
             match (setting.check)(texts) {
                 Ok(()) => tell(setting, texts.clone(), Source::Flag),
-                Err(why) => problems.push(Problem::value("the command line".to_owned(), &flag(key), texts, &why)),
+                Err(why) => problems.push(Problem::value(COMMAND_LINE.to_owned(), &flag(key), texts, &why)),
             }
         }
         Self { file, told, problems }
@@ -130,15 +132,27 @@ impl Resolved {
 
     pub(super) fn value<T: Value>(&self, key: &str) -> Result<T, Problem> {
         let texts = self.told(key).map(|told| told.texts.as_slice()).unwrap_or_default();
-        T::read(texts).map_err(|why| Problem::value("the default".to_owned(), key, texts, &why))
+        T::read(texts).map_err(|why| Problem::value(DEFAULT.to_owned(), key, texts, &why))
     }
 
     /// The values, each of its type.
     pub(in crate::cli) fn settings(self) -> Result<Settings, Problems> {
-        if self.problems.is_empty() {
-            Settings::of(&self).map_err(|problem| Problems(vec![problem]))
-        } else {
-            Err(Problems(self.problems))
+        if !self.problems.is_empty() {
+            return Err(Problems(self.problems));
+        }
+        let settings = Settings::of(&self).map_err(|problem| Problems(vec![problem]))?;
+        let wrong = settings.wrong_together().into_iter();
+        let problems: Vec<_> = wrong.map(|(key, what, remedy)| Problem::new(self.place(key), what, remedy)).collect();
+        if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
+    }
+
+    /// Where somebody told a setting.
+    fn place(&self, key: &str) -> String {
+        match self.told(key).map(|told| &told.source) {
+            Some(Source::Flag) => COMMAND_LINE.to_owned(),
+            Some(Source::Variable) => ENVIRONMENT.to_owned(),
+            Some(Source::File(place)) => place.clone(),
+            Some(Source::Default) | None => DEFAULT.to_owned(),
         }
     }
 
