@@ -20,6 +20,9 @@ const IDLE_SOCKETS: usize = 1_000;
 const SUBSCRIPTIONS: usize = 20_000;
 const HALF_HEADS: usize = 200;
 const PAUSED: usize = 50;
+const PINGING: usize = 20;
+/// More than the kernel keeps.
+const PINGS: usize = 50_000;
 
 const LIMIT: &str = "400 LIMIT_EXCEEDED";
 const TOO_LARGE: &str = "413 LIMIT_EXCEEDED";
@@ -293,6 +296,24 @@ async fn sockets(table: &mut Table) {
             }
             sleep(Duration::from_secs(1)).await;
             "held back".to_owned()
+        })
+        .await;
+    let name = format!("{PINGING} readers that ping and pause");
+    table
+        .row(&name, "held back", async |eve| {
+            let (mut paused, mut not_held) = (vec![], 0);
+            for _ in 0..PINGING {
+                let mut socket = socket(&eve).await;
+                let pinging = async {
+                    for _ in 0..PINGS {
+                        socket.send(Message::Ping(vec![b'x'; 125].into())).await.unwrap();
+                    }
+                };
+                // Its answers are not read: the server stops asking for more of them.
+                not_held += u32::from(timeout(Duration::from_millis(500), pinging).await.is_ok());
+                paused.push(socket);
+            }
+            if not_held == 0 { "held back".to_owned() } else { format!("{not_held} are answered without end") }
         })
         .await;
 }
