@@ -52,6 +52,8 @@ pub struct Bounds {
     pub head: Duration,
     /// For another request.
     pub keep_alive: Duration,
+    /// For the rest of a message over a socket.
+    pub message: Duration,
     /// For a client that does not read its answer.
     pub write: Duration,
 }
@@ -64,6 +66,7 @@ impl Bounds {
             connections_of_address_max: (connections_max / CONNECTIONS_OF_ADDRESS_DIVISOR).max(1),
             head: Duration::from_secs(HEAD_SECONDS_MAX),
             keep_alive: Duration::from_secs(KEEP_ALIVE_SECONDS),
+            message: Duration::from_secs(REQUEST_SECONDS_MAX),
             write: Duration::from_secs(REQUEST_SECONDS_MAX),
         }
     }

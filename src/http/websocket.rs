@@ -5,16 +5,14 @@
 
 mod frames;
 
-use self::frames::Frames;
+use self::frames::{Frames, is_out_of_room};
 use super::auth::{bearer, credential};
 use super::fault::Fault;
 use super::transport::request_id;
 use super::{Server, listener::take, metrics::Opened, operation, origin};
 use crate::app::Failed;
 use crate::graphql::{ApiConnection, Asked, Told};
-use crate::limits::{
-    REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS,
-};
+use crate::limits::{REQUEST_SECONDS_MAX, SOCKET_INIT_SECONDS_MAX, SOCKET_OPERATIONS_MAX, SOCKET_PING_SECONDS};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -67,7 +65,7 @@ pub(super) fn upgrade(server: Server, peer: SocketAddr, headers: &HeaderMap, han
             Ok(Err(error)) => return tracing::debug!(%error, "a socket ended as it began"),
             Err(error) => return tracing::debug!(%error, "a connection did not become a socket"),
         };
-        let frames = Frames::new(taken, &early);
+        let frames = Frames::new(taken, &early, Arc::clone(&server.turns));
         let connection = Connection { frames, is_spoken, peer, running: vec![], turn: 0, server, request_id, begun: 0 };
         // Apart, it is moved about without being copied into every state of what holds it; and what it took to upgrade
         // goes with the task that did it: most sockets are silent most of the time.
@@ -199,7 +197,7 @@ impl Connection {
         })?;
         Box::pin(self.send(ACKNOWLEDGED.to_owned())).await?;
 
-        let period = Duration::from_secs(SOCKET_PING_SECONDS);
+        let (bounds, period) = (self.server.options.bounds, Duration::from_secs(SOCKET_PING_SECONDS));
         let mut ping = interval_at(Instant::now() + period, period);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
@@ -221,6 +219,9 @@ impl Connection {
                 Wake::Step(at, step) => Box::pin(self.tell(at, step)).await?,
                 // The session ended, the user was disabled, the key revoked: whoever comes again must say who he is.
                 Wake::Ended => return Err(End::Close(4403, "Forbidden")),
+                Wake::Ping if self.frames.waits_since().is_some_and(|since| since.elapsed() > bounds.message) => {
+                    return Err(End::Close(1013, "UNAVAILABLE: the message did not arrive in time"));
+                }
                 Wake::Ping if heard.elapsed() > Duration::from_secs(REQUEST_SECONDS_MAX) => {
                     return Err(End::Gone);
                 }
@@ -364,10 +365,11 @@ impl Connection {
 /// Reads a message of the protocol; `None` for one of the WebSocket layer itself.
 fn understood(received: Result<Message, tungstenite::Error>) -> Result<Option<ClientMessage>, End> {
     match received {
+        Err(error) if is_out_of_room(&error) => Err(End::Close(1013, "UNAVAILABLE: there is no room for it now")),
+        Err(tungstenite::Error::Capacity(_)) => Err(End::Close(1009, "The message is too large")),
         Err(_) | Ok(Message::Close(_)) => Err(End::Gone),
         Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(None),
         Ok(Message::Binary(_)) => Err(End::Close(4400, "Messages are text")),
-        Ok(Message::Text(text)) if text.len() > REQUEST_BYTES_MAX => Err(End::Close(1009, "The message is too large")),
         Ok(Message::Text(text)) => serde_json::from_str(&text)
             .map(Some)
             .map_err(|_| End::Close(4400, "The message is not one of graphql-transport-ws")),

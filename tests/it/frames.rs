@@ -2,6 +2,7 @@
 //! Never waits for a moment to cut at: how the bytes are cut comes from a seed, and what is heard from the messages.
 
 use super::world::World;
+use countersign::http::{Bounds, Load};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::{pin::pin, time::Duration};
@@ -18,6 +19,7 @@ use tokio_tungstenite::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROUNDS: u64 = 40;
+const READ: &str = "{ viewer { user { name } } }";
 /// More than the kernel keeps.
 const PINGS: std::ops::Range<usize> = 0..20_000;
 
@@ -196,6 +198,9 @@ async fn who_says_that_he_leaves_is_answered_and_who_breaks_the_rules_is_not() {
     without_mask[1] &= 0x7f;
     let mut reserved = frame(Holds::Text, true, b"{}");
     reserved[0] |= 0x40;
+    let endless = frame(Holds::Text, true, &vec![b'x'; 600_000]);
+    let pieces = (0..9).map(|n| frame(if n == 0 { Holds::Text } else { Holds::Continuation }, false, &[b'x'; 30_000]));
+    let growing: Vec<u8> = pieces.flatten().collect();
     let long_ping = frame(Holds::Ping, true, &[b'x'; 126]);
     let introduced = |more: &[u8]| [&text(&init(&world)), more].concat();
     let close = |code: u16| frame(Holds::Close, true, &code.to_be_bytes());
@@ -207,6 +212,12 @@ async fn who_says_that_he_leaves_is_answered_and_who_breaks_the_rules_is_not() {
         ("a reserved bit", introduced(&reserved), vec![ack, "end"]),
         ("a long ping", introduced(&long_ping), vec![ack, "end"]),
         ("a continuation of nothing", introduced(&frame(Holds::Continuation, true, b"{}")), vec![ack, "end"]),
+        (
+            "a frame far too large, of which only the head is sent",
+            introduced(&endless[..20]),
+            vec![ack, "close Some(1009)", "end"],
+        ),
+        ("a message that grows too large", introduced(&growing), vec![ack, "close Some(1009)", "end"]),
         ("no UTF-8", introduced(&frame(Holds::Text, true, b"\xff\xfe")), vec![ack, "end"]),
     ] {
         let mut client = Client::open(&world, &said).await;
@@ -247,5 +258,69 @@ async fn who_does_not_read_is_not_read_either_and_hears_every_answer_once_he_doe
     };
     let ((), pongs) = tokio::join!(asks, reads);
     assert!(pongs.iter().copied().eq(PINGS), "{pongs:?}");
+    world.end().await;
+}
+
+/// All but the end of a message of so many bytes, in frames with something of the protocol's own between them.
+fn unfinished(bytes: usize) -> Vec<u8> {
+    let message = in_frames_of(10_000, &asks("1", &format!("{{ __typename }} # {}", "x".repeat(bytes))));
+    message[..message.len() - 1_000].to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_come_whole_takes_no_more_memory_than_bodies_do() {
+    let mut world = World::new().await;
+    world.load = Load { bodies_bytes_max: 64 * 1_024, ..Load::default() };
+    world.restart().await;
+    let room = || async {
+        let mut client = Client::open(&world, &text(&init(&world))).await;
+        client.writes.write_all(&unfinished(60_000)).await.unwrap();
+        client
+    };
+    let mut holding = vec![];
+    let refused = loop {
+        let mut client = room().await;
+        assert_eq!(client.next().await.as_deref(), Some(r#"{"type":"connection_ack"}"#));
+        match timeout(Duration::from_millis(500), client.next()).await {
+            Ok(said) => break said,
+            Err(_) => holding.push(client),
+        }
+        assert!(holding.len() < 3, "nobody is refused");
+    };
+    assert_eq!((refused.as_deref(), holding.len()), (Some("close Some(1013)"), 1));
+    // What is small needs no room, and the room comes back with the end of the message, or of who sends it.
+    let small = [text(&init(&world)), text(&asks("1", "{ __typename }"))].concat();
+    assert_eq!(Client::open(&world, &small).await.heard().await.len(), 3);
+    for finishes in [true, false] {
+        let mut client = holding.pop().unwrap();
+        if finishes {
+            let message = in_frames_of(10_000, &asks("1", &format!("{{ __typename }} # {}", "x".repeat(60_000))));
+            client.writes.write_all(&message[message.len() - 1_000..]).await.unwrap();
+            assert_eq!(client.heard().await.len(), 2);
+        }
+        drop(client);
+        let mut next = room().await;
+        assert_eq!(next.next().await.as_deref(), Some(r#"{"type":"connection_ack"}"#));
+        assert!(timeout(Duration::from_millis(500), next.next()).await.is_err(), "{finishes}");
+        holding.push(next);
+    }
+    drop(holding);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_message_is_not_waited_for_without_end() {
+    let mut world = World::new().await;
+    world.bounds = Bounds { message: Duration::from_secs(1), ..Bounds::default() };
+    world.restart().await;
+    let mut patient =
+        Client::open(&world, &[text(&init(&world)), in_frames_of(1_000, &asks("1", READ))].concat()).await;
+    assert_eq!(patient.heard().await.len(), 3);
+    let mut slow = Client::open(&world, &[text(&init(&world)), unfinished(20_000)].concat()).await;
+    // Looked at as often as the client is asked whether it is there; in between it says that it is.
+    let heard = slow.heard().await;
+    assert_eq!(heard, [r#"{"type":"connection_ack"}"#, "close Some(1013)", "end"]);
+    patient.writes.write_all(&text(&asks("2", READ))).await.unwrap();
+    assert_eq!(patient.heard().await.len(), 2, "who has said everything is waited for");
     world.end().await;
 }

@@ -20,6 +20,7 @@ const IDLE_SOCKETS: usize = 1_000;
 const SUBSCRIPTIONS: usize = 20_000;
 const HALF_HEADS: usize = 200;
 const PAUSED: usize = 50;
+const UNFINISHED: usize = 500;
 const PINGING: usize = 20;
 /// More than the kernel keeps.
 const PINGS: usize = 50_000;
@@ -314,6 +315,37 @@ async fn sockets(table: &mut Table) {
                 paused.push(socket);
             }
             if not_held == 0 { "held back".to_owned() } else { format!("{not_held} are answered without end") }
+        })
+        .await;
+    let name = format!("{UNFINISHED} messages that stop in the middle");
+    table
+        .row(&name, "held where there is room, or closed with 1013", async |eve| {
+            // The head of a frame of 256 KiB with a mask, and not all that should come behind it.
+            let head = [0x81, 0xff, 0, 0, 0, 0, 0, 4, 0, 0, 1, 2, 3, 4];
+            let unfinished = [&head[..], &vec![b'x'; 250_000]].concat();
+            let mut open = vec![];
+            for _ in 0..UNFINISHED {
+                let mut socket = socket(&eve).await;
+                // Whoever is closed may be gone before all is sent.
+                timeout(PATIENCE, socket.get_mut().write_all(&unfinished)).await.expect("a server that reads").ok();
+                open.push(socket);
+            }
+            let mut ends = vec![];
+            for socket in &mut open {
+                ends.push(match timeout(Duration::from_millis(1), socket.next()).await {
+                    Err(_) => "held".to_owned(),
+                    Ok(Some(Ok(Message::Close(Some(close))))) => format!("{}", u16::from(close.code)),
+                    Ok(said) => format!("{said:?}"),
+                });
+            }
+            let held = ends.iter().filter(|end| *end == "held").count();
+            match ends.iter().find(|end| !["held", "1013"].contains(&end.as_str())) {
+                Some(other) => other.clone(),
+                None if (1..UNFINISHED / 2).contains(&held) => {
+                    "held where there is room, or closed with 1013".to_owned()
+                }
+                None => format!("{held} are held"),
+            }
         })
         .await;
 }
