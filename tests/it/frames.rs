@@ -291,20 +291,23 @@ async fn what_has_not_come_whole_takes_no_more_memory_than_bodies_do() {
     // What is small needs no room, and the room comes back with the end of the message, or of who sends it.
     let small = [text(&init(&world)), text(&asks("1", "{ __typename }"))].concat();
     assert_eq!(Client::open(&world, &small).await.heard().await.len(), 3);
+    let mut idle = vec![];
     for finishes in [true, false] {
         let mut client = holding.pop().unwrap();
         if finishes {
             let message = in_frames_of(10_000, &asks("1", &format!("{{ __typename }} # {}", "x".repeat(60_000))));
             client.writes.write_all(&message[message.len() - 1_000..]).await.unwrap();
             assert_eq!(client.heard().await.len(), 2);
+            idle.push(client);
+        } else {
+            drop(client);
         }
-        drop(client);
         let mut next = room().await;
         assert_eq!(next.next().await.as_deref(), Some(r#"{"type":"connection_ack"}"#));
         assert!(timeout(Duration::from_millis(500), next.next()).await.is_err(), "{finishes}");
         holding.push(next);
     }
-    drop(holding);
+    drop((holding, idle));
     world.end().await;
 }
 
@@ -316,6 +319,8 @@ async fn the_rest_of_a_message_is_not_waited_for_without_end() {
     let mut patient =
         Client::open(&world, &[text(&init(&world)), in_frames_of(1_000, &asks("1", READ))].concat()).await;
     assert_eq!(patient.heard().await.len(), 3);
+    // What the protocol itself says is not the rest of a message, however much there is of it.
+    patient.writes.write_all(&frame(Holds::Pong, true, b"unasked").repeat(200)).await.unwrap();
     let mut slow = Client::open(&world, &[text(&init(&world)), unfinished(20_000)].concat()).await;
     // Looked at as often as the client is asked whether it is there; in between it says that it is.
     let heard = slow.heard().await;
